@@ -1,0 +1,175 @@
+"""The nouns that cross floors: operations, calls, principals, and what came of a call.
+
+Everything here is a frozen value. A JSON Schema is kept as the mapping that its upstream sent, together with
+the document that its `$ref`s point into, so that a document of 20 MB is never copied or inlined.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+JsonSchema = Mapping[str, Any]
+"""A JSON Schema, or an OpenAPI 3.0 schema object, as the upstream wrote it."""
+
+Location = Literal["argument", "path", "query", "header", "cookie", "body"]
+"""Where a parameter travels. `argument` is a tool's argument (MCP); the others are HTTP's."""
+
+UPSTREAM_RESERVED = frozenset({"isthmus", "skills", "upstreams", "call", "search", "help", "save_skill", "simulate"})
+"""Names that an upstream may not have: programs use them for something else."""
+
+
+class Effect(StrEnum):
+    """What an operation does to the world. One that is not known counts as a write."""
+
+    READ = "read"
+    WRITE = "write"
+    DESTRUCTIVE = "destructive"
+
+
+class Dialect(StrEnum):
+    """How the schemas of a document are to be read."""
+
+    JSON_SCHEMA = "json-schema"  # MCP tools, OpenAPI 3.1
+    OPENAPI_3_0 = "openapi-3.0"  # `nullable`, boolean `exclusiveMinimum`, `$ref` without siblings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SchemaDocument:
+    """The document in which local references (`#/components/schemas/Pet`) are looked up."""
+
+    root: Mapping[str, Any]
+    dialect: Dialect = Dialect.JSON_SCHEMA
+
+    def resolve(self, reference: str) -> Any:
+        """The node that a local JSON pointer names.
+
+        Raises:
+            LookupError: the reference is remote, which is never followed, or points at nothing.
+        """
+        if reference == "#":
+            return self.root
+        if not reference.startswith("#/"):
+            raise LookupError(f"remote reference {reference!r} is not followed")
+        node: Any = self.root
+        for part in reference[2:].split("/"):
+            key = _unescape_pointer(part)
+            if isinstance(node, Mapping) and key in node:
+                node = node[key]
+            elif isinstance(node, list) and key.isdigit() and int(key) < len(node):
+                node = node[int(key)]
+            else:
+                raise LookupError(f"reference {reference!r} points at nothing")
+        return node
+
+
+def _unescape_pointer(part: str) -> str:
+    from urllib.parse import unquote
+
+    return (unquote(part) if "%" in part else part).replace("~1", "/").replace("~0", "~")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument of an operation, as programs write it and as the upstream knows it."""
+
+    name: str  # a Python identifier, unique in its operation
+    wire: str  # the upstream's own name
+    location: Location
+    required: bool
+    schema: JsonSchema = field(compare=False)
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The HTTP method (upper case) and path template of an OpenAPI operation."""
+
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that an upstream can do.
+
+    `summary` and `description` are the upstream's own text: data to be quoted and bounded, never to be trusted.
+    Parameters stand in the order in which a stub shows them: the required ones first.
+    """
+
+    id: str  # `github.issues.create`: Python identifiers joined by dots, the first is the upstream
+    upstream: str
+    original: str  # the upstream's own name: a tool's name, an operationId, or `GET /pets/{id}`
+    effect: Effect
+    parameters: tuple[Parameter, ...]
+    summary: str = ""
+    description: str = ""
+    output: JsonSchema | None = field(default=None, compare=False)
+    document: SchemaDocument = field(default=SchemaDocument({}), compare=False)
+    route: Route | None = None
+    tags: tuple[str, ...] = ()
+    deprecated: bool = False
+    accepts_more: bool = False  # arguments beyond `parameters` are passed on as they are
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks. Over stdio there is one, `local`."""
+
+    name: str = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request of a program, resolved: the operation, its arguments by Python name, and who asks."""
+
+    operation: Operation
+    arguments: Mapping[str, Any]
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an upstream answered: plain data (`bytes` may stand anywhere in it), and remarks for the record."""
+
+    value: Any
+    warnings: tuple[str, ...] = ()
+
+
+class UpstreamState(StrEnum):
+    """How an upstream stands."""
+
+    CONNECTING = "connecting"
+    READY = "ready"
+    FAILED = "failed"  # it will be tried again
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSnapshot:
+    """All that is known of one upstream at one moment. A failed one keeps the operations that it last had."""
+
+    name: str
+    state: UpstreamState
+    operations: tuple[Operation, ...] = ()
+    purpose: str = ""  # one line, for the map; the upstream's own text
+    problem: str = ""  # why it is not ready, for the operator and the model
+    warnings: tuple[str, ...] = ()  # what was left out of it, and why
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What an upstream accepts, as the places of a request that it fills. Never shown, logged or recorded."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def digest(value: object) -> str:
+    """A stable hash of plain data (SHA-256, hexadecimal), for addressing calls and catalogs."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,113 @@
+"""The seams between the use cases and the world. Use cases know these, and no vendor.
+
+Every port has one contract suite under `tests/contracts/` that all of its implementations pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from isthmus.model import Answer, Call, Credential, Principal, UpstreamSnapshot
+from isthmus_sandbox.protocol import Event, Outcome, Program, Step
+
+Publish = Callable[[UpstreamSnapshot], None]
+"""Called by an upstream whenever what is known of it changes. Synchronous, cheap, never raises."""
+
+Exchange = Callable[[Step], Awaitable[Sequence[Event]]]
+"""Answers one step of a guest with what has happened since. Never raises but on cancellation."""
+
+
+class Upstream(Protocol):
+    """A configured MCP server or OpenAPI service."""
+
+    @property
+    def name(self) -> str:
+        """The Python name by which programs know it."""
+        ...
+
+    async def run(self, publish: Publish) -> None:
+        """Live: connect, list, publish, watch, reconnect with back-off; until cancelled.
+
+        Runs in one task of its own, and never raises on account of the upstream: a fault is published as
+        a snapshot that is FAILED and says why. On cancellation it closes what it opened (processes too).
+        """
+        ...
+
+    async def call(self, call: Call, credential: Credential | None) -> Answer:
+        """Perform one call; may run many times at once, from any task.
+
+        Arguments have been validated and carry Python names (`Parameter.name`); extra ones, where
+        the operation accepts more, carry the upstream's own. `credential` is what the
+        CredentialSource gave for this upstream, after policy allowed the call.
+
+        Raises:
+            UpstreamError: or one of its kinds; never any other exception but cancellation.
+        """
+        ...
+
+
+class CredentialSource(Protocol):
+    """Where credentials come from."""
+
+    async def credential(self, upstream: str, principal: Principal) -> Credential | None:
+        """What `upstream` accepts from `principal`; None where it needs nothing.
+
+        Raises:
+            PermissionDenied: there should be one, and it cannot be had; the hint says what to do.
+        """
+        ...
+
+
+class Guest(Protocol):
+    """One worker process and the guest in it: one session's interpreter, with its variables."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether `run` can be called."""
+        ...
+
+    @property
+    def workspace(self) -> Path:
+        """The host directory that the guest sees as `/workspace`."""
+        ...
+
+    async def run(self, program: Program, exchange: Exchange) -> Outcome:
+        """Run one program to its end; one at a time.
+
+        Raises:
+            GuestLost: the worker died or broke the protocol; its `reason` says which limit or fault. The guest is gone.
+        Cancelled, it kills the worker.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the worker, by force, and wait until it is gone. Idempotent; the workspace is left."""
+        ...
+
+
+class Sandbox(Protocol):
+    """Where guests come from."""
+
+    async def open(self, workspace: Path | None = None) -> Guest:
+        """A guest that has never seen a program: a spare where there is one, else a new worker.
+
+        `workspace` is the directory to mount; None makes a new one.
+
+        Raises:
+            SandboxUnavailable: no worker can be started; the message says why.
+        """
+        ...
+
+    def layers(self) -> Mapping[str, str]:
+        """The protection layers by name, each with its state: `active`, or why it is not."""
+        ...
+
+    async def close(self) -> None:
+        """End all workers."""
+        ...
+
+
+Json = Any
+"""Plain data: None, bool, int, float, str, list, dict with str keys; bytes where a port says so."""

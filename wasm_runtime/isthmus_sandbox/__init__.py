@@ -1,0 +1,1 @@
+"""CPython in WebAssembly, one process for each guest. Knows nothing of `isthmus`."""

@@ -1,0 +1,117 @@
+"""What host and guest say to each other, as values, and the decoder of what a worker sends.
+
+A frame is a length (4 bytes, little endian), a kind (1 byte) and a JSON text. The shapes of the JSON texts are
+written beside the WIT (`specs/guest.wit`) and agreed by both sides:
+
+    program  {"source", "seed", "now", "upstreams", "output_bytes"}
+    step     {"requests": [[call, operation, arguments, positional, awaited, blobs], ...],
+              "cancellations": [call, ...], "output": text, "wake_after_ms": number | null}
+    events   [[call, "value" | "error" | "item" | "end", payload, blobs], ...]
+    outcome  {"ok", "value", "blobs", "kind", "output", "error", "notes", "dropped"}
+
+Bytes cannot stand in JSON. A value that holds some travels as the value with `null` in their places, and beside it `blobs`:
+`[[path, base64], ...]` where a path is the list of keys and indices that leads to the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+EventKind = Literal["value", "error", "item", "end"]
+
+MAX_DEPTH = 64
+"""Containers within containers, in whatever crosses in either direction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program on its way in. `seed` is hexadecimal; `now` is seconds since the epoch, for the record."""
+
+    source: str
+    seed: str
+    now: float
+    upstreams: tuple[str, ...] = ()  # the names to inject
+    output_bytes: int = 10_000_000  # printed beyond this, the program ends
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call that the guest wants. `operation` is a dotted name; those under `isthmus.` are answered by the host itself.
+
+    `positional` are arguments given by place, to be named by the host, which knows the signature.
+    `awaited` is false for a call made in synchronous style: such calls keep the program's order (see `execution`).
+    """
+
+    call: int
+    operation: str
+    arguments: Mapping[str, Any]
+    positional: tuple[Any, ...] = ()
+    awaited: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a guest says when it must wait. `wake_after_ms` of None: only an event can wake it."""
+
+    requests: tuple[Request, ...] = ()
+    cancellations: tuple[int, ...] = ()
+    output: str = ""
+    wake_after_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What came of a call. `payload` is plain data (bytes anywhere) for `value` and `item`, a Failure's fields for `error`."""
+
+    call: int
+    kind: EventKind
+    payload: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception that ended a program. Lines and columns count from 1, in the source as it was submitted."""
+
+    type: str  # the exception's class, as the program would name it
+    message: str
+    line: int | None = None
+    column: int | None = None
+    trace: str = ""  # the program's own frames with carets; nothing of ours
+    hint: str = ""
+    code: str = "program"  # `IsthmusError.code` of the error that the program did not catch, or `program`, `syntax`, `exit`, `memory`
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    `kind` says how the value is to be read: `json` (plain data, bytes anywhere), `text` (a value that is no plain
+    data, as its repr), `none` (no value). `output` is what was printed since the last step.
+    """
+
+    ok: bool
+    kind: Literal["json", "text", "none"] = "none"
+    value: Any = None
+    output: str = ""
+    error: Failure | None = None
+    notes: tuple[str, ...] = ()  # what was mended in the source, what was awaited for the program, warnings
+    names: tuple[str, ...] = field(default=())  # variables that now live in the session, newest last
+
+
+class ProtocolViolation(Exception):
+    """The worker said something that no honest guest says. The worker is to be killed."""
+
+
+class GuestLost(Exception):
+    """The worker is gone. `limit` names the limit that it reached (`wall`, `cpu`, `memory_mb`, `output_bytes`), if it was one."""
+
+    def __init__(self, reason: str, *, limit: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.limit = limit
+
+
+class SandboxUnavailable(Exception):
+    """No worker can be started; the message says why."""
