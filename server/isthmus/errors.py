@@ -93,7 +93,13 @@ class RateLimited(UpstreamError):
     code = "rate_limited"
 
     def __init__(
-        self, message: str, *, status: int | None = None, body: Any = None, hint: str = "", retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        body: Any = None,
+        hint: str = "",
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message, status=status, body=body, hint=hint)
         self.retry_after = retry_after

@@ -13,13 +13,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from isthmus_sandbox.protocol import Failure
+
 JsonSchema = Mapping[str, Any]
 """A JSON Schema, or an OpenAPI 3.0 schema object, as the upstream wrote it."""
 
 Location = Literal["argument", "path", "query", "header", "cookie", "body"]
 """Where a parameter travels. `argument` is a tool's argument (MCP); the others are HTTP's."""
 
-UPSTREAM_RESERVED = frozenset({"isthmus", "skills", "upstreams", "call", "search", "help", "save_skill", "simulate"})
+UPSTREAM_RESERVED = frozenset(
+    {"isthmus", "skills", "upstreams", "call", "search", "help", "save_skill", "simulate"}
+)
 """Names that an upstream may not have: programs use them for something else."""
 
 
@@ -167,6 +171,40 @@ class Credential:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+CallStatus = Literal["done", "failed", "refused", "cancelled", "unknown"]
+"""`failed`: the upstream said no, so nothing happened. `unknown`: it was sent, and no answer came. `refused`: never sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call of an execution, for its report: never its arguments, never its answer."""
+
+    operation: str
+    effect: Effect
+    status: CallStatus
+    ms: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that is to be told of one execution, before it is laid out for the model.
+
+    `value` is plain data (bytes anywhere) where `kind` is `json`, a text where it is `text`.
+    """
+
+    execution: str
+    session: str
+    ok: bool
+    kind: Literal["json", "text", "none"] = "none"
+    value: Any = None
+    output: str = ""
+    error: Failure | None = None
+    notes: tuple[str, ...] = ()  # mended source, dropped variables, upstreams that are missing
+    calls: tuple[CallRecord, ...] = ()
+    ms: float = 0.0
 
 
 def digest(value: object) -> str:

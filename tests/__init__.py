@@ -1,0 +1,1 @@
+"""The tests. They talk to production interfaces only: simulators, in-memory transports, real Wasm."""

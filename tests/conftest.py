@@ -1,0 +1,22 @@
+"""Fixtures that every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real documents, tool lists and adversarial cases; a test that needs it skips where it is absent."""
+    folder = Path(os.environ.get("ISTHMUS_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no test data: set ISTHMUS_TEST_DATA (looked in {folder})")
+    return folder

@@ -1,0 +1,1 @@
+"""Simulated upstreams and workers that implement the production interfaces."""
