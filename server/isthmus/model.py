@@ -21,9 +21,7 @@ JsonSchema = Mapping[str, Any]
 Location = Literal["argument", "path", "query", "header", "cookie", "body"]
 """Where a parameter travels. `argument` is a tool's argument (MCP); the others are HTTP's."""
 
-UPSTREAM_RESERVED = frozenset(
-    {"isthmus", "skills", "upstreams", "call", "search", "help", "save_skill", "simulate"}
-)
+UPSTREAM_RESERVED = frozenset({"isthmus", "skills", "upstreams", "call", "search", "help", "save_skill", "simulate"})
 """Names that an upstream may not have: programs use them for something else."""
 
 
@@ -174,7 +172,7 @@ class Credential:
 
 
 CallStatus = Literal["done", "failed", "refused", "cancelled", "unknown"]
-"""`failed`: the upstream said no, so nothing happened. `unknown`: it was sent, and no answer came. `refused`: never sent."""
+"""`failed`: the upstream said no. `unknown`: it was sent, and no answer came. `refused`: it was never sent."""
 
 
 @dataclass(frozen=True, slots=True)

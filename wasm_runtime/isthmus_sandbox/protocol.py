@@ -9,8 +9,8 @@ written beside the WIT (`specs/guest.wit`) and agreed by both sides:
     events   [[call, "value" | "error" | "item" | "end", payload, blobs], ...]
     outcome  {"ok", "value", "blobs", "kind", "output", "error", "notes", "dropped"}
 
-Bytes cannot stand in JSON. A value that holds some travels as the value with `null` in their places, and beside it `blobs`:
-`[[path, base64], ...]` where a path is the list of keys and indices that leads to the place.
+Bytes cannot stand in JSON. A value that holds some travels as the value with `null` in their places, and beside
+it `blobs`: `[[path, base64], ...]`, where a path is the list of keys and indices that leads to the place.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call that the guest wants. `operation` is a dotted name; those under `isthmus.` are answered by the host itself.
+    """A call that the guest wants. `operation` is a dotted name; the host itself answers those under `isthmus.`.
 
     `positional` are arguments given by place, to be named by the host, which knows the signature.
     `awaited` is false for a call made in synchronous style: such calls keep the program's order (see `execution`).
@@ -63,7 +63,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What came of a call. `payload` is plain data (bytes anywhere) for `value` and `item`, a Failure's fields for `error`."""
+    """What came of a call.
+
+    `payload` is plain data (bytes anywhere) for `value` and `item`; for `error` it is
+    `{"type", "message", "code", "hint", "status", "body"}`, of which the last two may be None.
+    """
 
     call: int
     kind: EventKind
@@ -80,7 +84,7 @@ class Failure:
     column: int | None = None
     trace: str = ""  # the program's own frames with carets; nothing of ours
     hint: str = ""
-    code: str = "program"  # `IsthmusError.code` of the error that the program did not catch, or `program`, `syntax`, `exit`, `memory`
+    code: str = "program"  # `code` of the call's error that was not caught, or `program`, `syntax`, `exit`, `memory`
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class ProtocolViolation(Exception):
 
 
 class GuestLost(Exception):
-    """The worker is gone. `limit` names the limit that it reached (`wall`, `cpu`, `memory_mb`, `output_bytes`), if it was one."""
+    """The worker is gone. `limit` names the limit that it reached, if it was one: `cpu`, `memory_mb`, `output_bytes`."""
 
     def __init__(self, reason: str, *, limit: str | None = None) -> None:
         super().__init__(reason)
