@@ -109,7 +109,7 @@ class ProtocolViolation(Exception):
 
 
 class GuestLost(Exception):
-    """The worker is gone. `limit` names the limit that it reached, if it was one: `cpu`, `memory_mb`, `output_bytes`."""
+    """The worker is gone. `limit` names the limit that it reached, where it was one (`cpu`, `output_bytes`)."""
 
     def __init__(self, reason: str, *, limit: str | None = None) -> None:
         super().__init__(reason)
