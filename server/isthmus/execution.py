@@ -1,0 +1,188 @@
+"""One program in one guest: its requests become tasks, and what comes of them becomes events.
+
+The guest runs until it must wait; then its worker sends a step, and `exchange` answers with what has happened.
+Everything that an execution starts ends with it.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+
+from isthmus.errors import IsthmusError, LimitExceeded, Refused, UpstreamError
+from isthmus.ports import Guest
+from isthmus_sandbox.protocol import Event, GuestLost, Outcome, Program, Request, Step
+
+SURPLUS = 100
+"""Calls beyond the limit that a program may still attempt, and see refused, before it is ended."""
+
+
+class Caller(Protocol):
+    """Who performs the calls of one execution."""
+
+    def writes(self, operation: str) -> bool:
+        """Whether a call of this name could change the world."""
+        ...
+
+    async def perform(self, request: Request) -> Any:
+        """Perform one call and give its value, plain data.
+
+        Raises:
+            IsthmusError: what the program is to see as an exception.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Order:
+    """Keeps the program's order among calls made without `await`.
+
+    Such a call looks to its author like a plain function call, so what it does must seem to happen where it
+    stands: a write waits for every earlier one of them, a read for the earlier writes. Reads overlap.
+    Calls that the program awaits it orders itself; they wait only for writes that came before without `await`.
+    """
+
+    _pending: list[tuple[bool, anyio.Event]] = field(default_factory=list)
+
+    def enter(self, *, writes: bool, awaited: bool) -> tuple[list[anyio.Event], anyio.Event]:
+        """The ends to wait for before a call starts, and the event to set when it has ended."""
+        self._pending = [(wrote, ended) for wrote, ended in self._pending if not ended.is_set()]
+        before = [ended for wrote, ended in self._pending if wrote or writes]
+        ended = anyio.Event()
+        if not awaited:
+            self._pending.append((writes, ended))
+        return before, ended
+
+
+@dataclass(slots=True)
+class Execution:
+    """Runs one program. `calls` and `parallel` are the limits of those names; `printed` hears of output as it comes."""
+
+    guest: Guest
+    caller: Caller
+    calls: int
+    parallel: int
+    printed: Callable[[str], Awaitable[None]] | None = None
+    log: Callable[[str], None] = lambda _: None
+    output: list[str] = field(default_factory=list)
+    _made: int = 0
+    _order: Order = field(default_factory=Order)
+    _scopes: dict[int, anyio.CancelScope] = field(default_factory=dict)
+    _events: list[Event] = field(default_factory=list)
+    _news: anyio.Event = field(default_factory=anyio.Event)
+    _places: anyio.Semaphore = field(init=False)
+    _tasks: TaskGroup = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._places = anyio.Semaphore(self.parallel)
+
+    async def run(self, program: Program) -> Outcome:
+        """Run the program to its end, and cancel whatever it left under way.
+
+        Raises:
+            GuestLost: the worker is gone; its reason is for the model.
+        """
+        async with anyio.create_task_group() as self._tasks:
+            try:
+                outcome = await self.guest.run(program, self.exchange)
+            except GuestLost as lost:
+                failure, outcome = lost, None
+            self._tasks.cancel_scope.cancel()
+        if outcome is None:
+            raise failure
+        self.output.append(outcome.output)
+        return outcome
+
+    async def exchange(self, step: Step) -> Sequence[Event]:
+        """Take the guest's step, and answer with the events since the last one; wait until there are some."""
+        await self._take_output(step.output)
+        for call in step.cancellations:
+            self._cancel(call)
+        for request in step.requests:
+            self._start(request)
+        if not self._events and step.wake_after_ms != 0:
+            self._news = anyio.Event()
+            seconds = None if step.wake_after_ms is None else step.wake_after_ms / 1000
+            with anyio.move_on_after(seconds):
+                await self._news.wait()
+        events, self._events = self._events, []
+        return events
+
+    async def _take_output(self, text: str) -> None:
+        if text:
+            self.output.append(text)
+            if self.printed:
+                await self.printed(text)
+
+    def _cancel(self, call: int) -> None:
+        if scope := self._scopes.get(call):
+            scope.cancel()
+
+    def _start(self, request: Request) -> None:
+        self._made += 1
+        if self._made > self.calls + SURPLUS:
+            raise GuestLost(f"the program went on calling after its {self.calls} calls were used up", limit="calls")
+        before, ended = self._order.enter(writes=self.caller.writes(request.operation), awaited=request.awaited)
+        scope = self._scopes[request.call] = anyio.CancelScope()
+        self._tasks.start_soon(self._perform, request, self._made, scope, before, ended)
+
+    async def _perform(
+        self, request: Request, number: int, scope: anyio.CancelScope, before: list[anyio.Event], ended: anyio.Event
+    ) -> None:
+        event = None
+        try:
+            with scope:
+                for earlier in before:
+                    await earlier.wait()
+                async with self._places:
+                    event = await self._event(request, number)
+        finally:
+            ended.set()
+            self._scopes.pop(request.call, None)
+        if event is not None:
+            self._events.append(event)
+            self._news.set()
+
+    async def _event(self, request: Request, number: int) -> Event:
+        try:
+            if number > self.calls:
+                raise LimitExceeded(
+                    f"this program has used up its {self.calls} calls",
+                    limit="calls",
+                    hint="the operator can raise limits.calls; or fetch more with each call",
+                )
+            return Event(request.call, "value", await self.caller.perform(request))
+        except IsthmusError as error:
+            return Event(request.call, "error", error_payload(error))
+        except Exception as error:  # noqa: BLE001 - whatever fails in here must not take the session along
+            self.log("".join(traceback.format_exception(error)))
+            return Event(request.call, "error", _internal_payload(request, error))
+
+
+def error_payload(error: IsthmusError) -> dict[str, Any]:
+    """An error as the guest is told of it; it raises the class that `type` names."""
+    status, body = (error.status, error.body) if isinstance(error, UpstreamError) else (None, None)
+    return {
+        "type": type(error).__name__,
+        "message": error.message,
+        "code": error.code,
+        "hint": error.remedy if isinstance(error, Refused) else error.hint,
+        "status": status,
+        "body": body,
+    }
+
+
+def _internal_payload(request: Request, error: Exception) -> dict[str, Any]:
+    return {
+        "type": "UpstreamError",
+        "message": f"{request.operation} failed inside Isthmus ({type(error).__name__}); the server's log has more",
+        "code": "internal",
+        "hint": "",
+        "status": None,
+        "body": None,
+    }

@@ -1,0 +1,1 @@
+"""The faces that a client sees: they translate, and nothing else."""

@@ -1,0 +1,143 @@
+"""The MCP server: two tools over whatever transport, both protocol eras, by the official SDK's low-level server.
+
+The low-level one, because the schemas are written by hand, byte for byte (`tools.py`), and the results are text only.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import mcp_types as types
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+
+from isthmus import __version__
+from isthmus.errors import ProgramError
+from isthmus.front import tools
+from isthmus.render.results import Block, Rendered
+
+PROGRESS_CHARACTERS = 200
+"""Of what a program prints, this much of the last line goes into a progress notification."""
+
+
+class Application(Protocol):
+    """What the face needs of the house behind it."""
+
+    async def search(self, query: str | list[str], *, upstream: str | None, detail: str, limit: int) -> str:
+        """The fragments that a task needs."""
+        ...
+
+    async def execute(
+        self,
+        code: str,
+        *,
+        session: str | None,
+        timeout: float | None,
+        printed: Callable[[str], Awaitable[None]] | None,
+    ) -> Rendered:
+        """Run a program, and lay out its result."""
+        ...
+
+
+def build(application: Callable[[], Awaitable[Application]]) -> Server[Any]:
+    """The server. `application` is awaited at each call of a tool, so that the first answers need not wait for it."""
+
+    async def list_tools(_: ServerRequestContext[Any], __: Any) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=list(TOOLS))
+
+    async def call_tool(
+        context: ServerRequestContext[Any], params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        try:
+            match params.name:
+                case "search":
+                    return await _search(await application(), params.arguments or {})
+                case "execute":
+                    return await _execute(await application(), params.arguments or {}, context)
+                case name:
+                    raise ProgramError(f"there is no tool {name[:100]!r}; there are search and execute")
+        except ProgramError as error:
+            return _text(str(error), is_error=True)
+
+    return Server(
+        "isthmus",
+        version=__version__,
+        title="Isthmus",
+        instructions=tools.INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+TOOLS = (
+    types.Tool(
+        name="search",
+        title="Search APIs",
+        description=tools.SEARCH,
+        input_schema=dict(tools.SEARCH_SCHEMA),
+        annotations=types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False),
+        _meta=dict(tools.META),
+    ),
+    types.Tool(
+        name="execute",
+        title="Run Python against APIs",
+        description=tools.EXECUTE,
+        input_schema=dict(tools.EXECUTE_SCHEMA),
+        annotations=types.ToolAnnotations(
+            read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
+        ),
+        _meta=dict(tools.META),
+    ),
+)
+
+
+async def _search(application: Application, given: dict[str, Any]) -> types.CallToolResult:
+    asked = tools.search_arguments(given)
+    return _text(await application.search(asked.query, upstream=asked.upstream, detail=asked.detail, limit=asked.limit))
+
+
+async def _execute(
+    application: Application, given: dict[str, Any], context: ServerRequestContext[Any]
+) -> types.CallToolResult:
+    asked = tools.execute_arguments(given)
+    progress = Progress(context)
+    rendered = await application.execute(
+        asked.code, session=asked.session, timeout=asked.timeout, printed=progress.printed
+    )
+    content: list[types.ContentBlock] = [types.TextContent(text=rendered.text)]
+    content.extend(map(_block, rendered.blocks))
+    return types.CallToolResult(content=content, is_error=rendered.is_error, _meta={"isthmus": dict(rendered.facts)})
+
+
+class Progress:
+    """Tells a client that asked for it what a running program prints."""
+
+    def __init__(self, context: ServerRequestContext[Any]) -> None:
+        self._session = context.session
+        self._characters = 0
+
+    async def printed(self, text: str) -> None:
+        """Send the last line of `text`; the count of characters so far only ever grows, as the protocol asks."""
+        self._characters += len(text)
+        line = text.rstrip().rpartition("\n")[2][-PROGRESS_CHARACTERS:]
+        await self._session.report_progress(self._characters, None, line.encode("utf-8", "replace").decode())
+
+
+def _block(block: Block) -> types.ContentBlock:
+    data = base64.b64encode(block.data).decode()
+    match block.kind:
+        case "image":
+            return types.ImageContent(data=data, mime_type=block.mime_type)
+        case "audio":
+            return types.AudioContent(data=data, mime_type=block.mime_type)
+        case _:
+            resource = types.BlobResourceContents(
+                uri=f"isthmus://workspace/{block.name}", blob=data, mime_type=block.mime_type
+            )
+            return types.EmbeddedResource(resource=resource)
+
+
+def _text(text: str, *, is_error: bool = False) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(text=text)], is_error=is_error)

@@ -1,0 +1,172 @@
+"""The only place where a call becomes I/O.
+
+Resolve, bind, record, decide, validate, credential, call, redact, record: in this order, for every call, whoever asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import anyio
+
+from isthmus.catalog.catalog import Catalog, bind
+from isthmus.errors import (
+    InternalError,
+    InvalidArguments,
+    IsthmusError,
+    NotFound,
+    Refused,
+    UpstreamError,
+    UpstreamUnavailable,
+)
+from isthmus.journal import Journal
+from isthmus.model import Answer, Call, CallStatus, Credential, Operation, Principal, UpstreamSnapshot, UpstreamState
+from isthmus.policy import Allow, Ask, Deny, Policy
+from isthmus.ports import CredentialSource, Upstream
+from isthmus.redaction import Redactor
+
+
+class Catalogs(Protocol):
+    """Where the gateway learns what there is now."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """The current snapshot of all operations."""
+        ...
+
+    def snapshot(self, upstream: str) -> UpstreamSnapshot | None:
+        """How one upstream stands; None where there is none of that name."""
+        ...
+
+    async def connected(self, upstream: str, seconds: float) -> None:
+        """Return once `upstream` is no longer connecting, or when the time is up."""
+        ...
+
+
+Validate = Callable[[Operation, Mapping[str, Any]], tuple[Mapping[str, Any], Sequence[str]]]
+"""Arguments with harmless differences mended, and the problems that remain, each a sentence for the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What stands between programs and the world.
+
+    `patience` is how long a call waits for its upstream to connect, in seconds.
+    """
+
+    catalogs: Catalogs
+    upstreams: Mapping[str, Upstream]
+    policy: Policy
+    credentials: CredentialSource
+    redactor: Redactor
+    validate: Validate
+    patience: float = 10.0
+
+    def lookup(self, name: str) -> Operation | None:
+        """The operation that a program calls `name`, where there is one."""
+        return self.catalogs.catalog.resolve(name)
+
+    async def call(
+        self,
+        name: str,
+        positional: Sequence[Any],
+        arguments: Mapping[str, Any],
+        principal: Principal,
+        journal: Journal,
+    ) -> Answer:
+        """Perform one call of a program.
+
+        Raises:
+            Refused: policy does not allow it.
+            UpstreamError: it names nothing, its arguments do not fit, or the upstream failed. No secret is in it.
+        """
+        operation = await self._resolve(name)
+        call = Call(operation, bind(operation, positional, arguments), principal)
+        number = journal.sent(operation, call.arguments)
+        under_way = False
+        try:
+            self._admit(call)
+            call = replace(call, arguments=self._validated(call))
+            credential = await self._credential(call)
+            under_way = True
+            answer = await self._perform(call, credential)
+        except BaseException as error:
+            journal.ended(number, _status(error, under_way))
+            raise
+        journal.ended(number, "done", answer.warnings)
+        return answer
+
+    async def _resolve(self, name: str) -> Operation:
+        upstream = name.partition(".")[0]
+        if (snapshot := self.catalogs.snapshot(upstream)) is None:
+            raise NotFound(f"there is no upstream {upstream!r}", hint=self._upstreams_hint())
+        if self.catalogs.catalog.resolve(name) is None and snapshot.state is not UpstreamState.READY:
+            await self.catalogs.connected(upstream, self.patience)
+            snapshot = self.catalogs.snapshot(upstream) or snapshot
+        if operation := self.catalogs.catalog.resolve(name):
+            return operation
+        if snapshot.state is not UpstreamState.READY:
+            raise UpstreamUnavailable(f"{upstream} is {snapshot.state}: {snapshot.problem or 'not connected yet'}")
+        nearest = [near for near in self.catalogs.catalog.suggest(name) if self._shown(near)]
+        hint = f"did you mean {', '.join(nearest)}?" if nearest else f"search(...) finds the operations of {upstream}"
+        raise NotFound(f"there is no operation {name!r}", hint=hint)
+
+    def _upstreams_hint(self) -> str:
+        return "the upstreams are " + (", ".join(sorted(self.upstreams)) or "none: isthmus.yaml configures none")
+
+    def _shown(self, name: str) -> bool:
+        operation = self.catalogs.catalog.get(name)
+        return operation is not None and self.policy.visible(operation)
+
+    def _validated(self, call: Call) -> Mapping[str, Any]:
+        name = call.operation.id
+        mended, problems = self.validate(call.operation, call.arguments)
+        if problems:
+            raise InvalidArguments(f"{name}: " + "; ".join(problems), hint=f"help({name}) shows all parameters")
+        return mended
+
+    def _admit(self, call: Call) -> None:
+        match self.policy.decide(call):
+            case Allow():
+                return
+            case Deny(reason, remedy):
+                raise Refused(reason, remedy=remedy)
+            case Ask(question):
+                raise Refused(
+                    question,
+                    remedy=f"the user can allow it in isthmus.yaml: take {call.operation.effect.value!r} out of "
+                    f"policy.approve, and add it to upstreams.{call.operation.upstream}.allow",
+                )
+
+    async def _credential(self, call: Call) -> Credential | None:
+        try:
+            return await self.credentials.credential(call.operation.upstream, call.principal)
+        except IsthmusError as error:
+            raise self._redacted(error) from None
+
+    async def _perform(self, call: Call, credential: Credential | None) -> Answer:
+        try:
+            answer = await self.upstreams[call.operation.upstream].call(call, credential)
+        except IsthmusError as error:
+            raise self._redacted(error) from None
+        return Answer(self.redactor.data(answer.value), tuple(map(self.redactor.text, answer.warnings)))
+
+    def _redacted(self, error: IsthmusError) -> IsthmusError:
+        error.message, error.hint = self.redactor.text(error.message), self.redactor.text(error.hint)
+        error.args = (error.message,)
+        if isinstance(error, UpstreamError):
+            error.body = self.redactor.data(error.body)
+        return error
+
+
+def _status(error: BaseException, under_way: bool) -> CallStatus:
+    """What is known of a call that ended so. Once it was under way, only the upstream's own word makes it certain."""
+    if isinstance(error, Refused):
+        return "refused"
+    if isinstance(error, IsthmusError) and not isinstance(error, UpstreamUnavailable | InternalError):
+        return "failed"
+    if under_way:
+        return "unknown"
+    return "cancelled" if isinstance(error, anyio.get_cancelled_exc_class()) else "failed"

@@ -1,0 +1,119 @@
+"""What programs may do: pure rules over operations, decided for each call.
+
+Deny wins. What is not allowed is refused, and every refusal says who can change that, and where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from isthmus.model import Call, Effect, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """The call may be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """The call is refused. `remedy` is written for the model, which will tell its user."""
+
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The call may be made once a person has agreed to it."""
+
+    question: str
+
+
+Decision = Allow | Deny | Ask
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRules:
+    """What the operator said of one upstream. Globs are relative to it: `issues.*`."""
+
+    allow: frozenset[Effect] | None = None  # None: what the policy allows everywhere
+    only: tuple[str, ...] | None = None  # None: every operation
+    effects: Mapping[str, Effect] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The operator's rules. `deny` holds globs of whole operation ids: `github.repos.delete`."""
+
+    allow: frozenset[Effect] = frozenset({Effect.READ})
+    approve: frozenset[Effect] = frozenset()
+    deny: tuple[str, ...] = ()
+    upstreams: Mapping[str, UpstreamRules] = field(default_factory=dict)
+
+    def classify(self, operation: Operation) -> Operation:
+        """The operation with the effect that the operator gave it; the last glob that matches counts."""
+        rules = self._rules(operation)
+        effect = operation.effect
+        for glob, said in rules.effects.items():
+            if fnmatchcase(_local(operation), glob):
+                effect = said
+        return operation if effect is operation.effect else replace(operation, effect=effect)
+
+    def visible(self, operation: Operation) -> bool:
+        """Whether programs and searches may know of the operation at all."""
+        return self._denied_by(operation) is None and self._selected(operation)
+
+    def decide(self, call: Call) -> Decision:
+        """The verdict on one call."""
+        return self.standing(call.operation)
+
+    def standing(self, operation: Operation) -> Decision:
+        """The verdict on an operation, whatever its arguments."""
+        if glob := self._denied_by(operation):
+            return Deny(
+                f"{operation.id} is denied by the rule {glob!r}", _ask_user(f"remove {glob!r} from policy.deny")
+            )
+        if not self._selected(operation):
+            return Deny(
+                f"{operation.id} is not among the operations that are open here",
+                _ask_user(f"add {_local(operation)!r} to upstreams.{operation.upstream}.only"),
+            )
+        if operation.effect in self.approve:
+            return Ask(f"{operation.id} ({operation.effect}) needs the user's approval")
+        if operation.effect in self._allowed(operation):
+            return Allow()
+        return Deny(
+            f"{operation.id} is a {operation.effect} operation, and only {_listed(self._allowed(operation))} is allowed",
+            _ask_user(f"add {operation.effect.value!r} to upstreams.{operation.upstream}.allow"),
+        )
+
+    def _rules(self, operation: Operation) -> UpstreamRules:
+        return self.upstreams.get(operation.upstream) or UpstreamRules()
+
+    def _allowed(self, operation: Operation) -> frozenset[Effect]:
+        said = self._rules(operation).allow
+        return self.allow if said is None else said
+
+    def _denied_by(self, operation: Operation) -> str | None:
+        names = (operation.id, f"{operation.upstream}.{operation.original}")
+        return next((glob for glob in self.deny if any(fnmatchcase(name, glob) for name in names)), None)
+
+    def _selected(self, operation: Operation) -> bool:
+        only = self._rules(operation).only
+        names = (_local(operation), operation.original)
+        return only is None or any(fnmatchcase(name, glob) for glob in only for name in names)
+
+
+def _local(operation: Operation) -> str:
+    return operation.id.partition(".")[2]
+
+
+def _ask_user(change: str) -> str:
+    return f"only the user can change this: {change} in isthmus.yaml"
+
+
+def _listed(effects: frozenset[Effect]) -> str:
+    return " and ".join(effect.value for effect in Effect if effect in effects) or "nothing"

@@ -1,0 +1,1 @@
+"""What is kept: files of a session's workspace."""
