@@ -1,0 +1,255 @@
+"""The immutable snapshot of all operations, and the binding of arguments to their parameters."""
+
+from __future__ import annotations
+
+import difflib
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from isthmus.catalog.names import identifier, words
+from isthmus.errors import InvalidArguments
+from isthmus.model import Operation, Parameter, digest
+
+_CONSIDERED = 40
+"""Operations that share most words with a wrong name, and are compared with it letter by letter."""
+
+
+class Catalog:
+    """All operations of one moment. Nothing in it changes; news makes another catalog.
+
+    >>> Catalog.build(()).upstreams
+    ()
+    """
+
+    __slots__ = ("_by_id", "_by_key", "_children", "_digest", "_groups", "_vocabulary")
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._by_id: Mapping[str, Operation] = MappingProxyType({operation.id: operation for operation in operations})
+        self._by_key = _unambiguous(self._by_id.values())
+        self._children = _children(self._by_id)
+        self._groups = _groups(self._by_id.values())
+        self._vocabulary: dict[str, list[str]] = {}
+        self._digest = ""
+
+    @classmethod
+    def build(cls, operations: Iterable[Operation]) -> Catalog:
+        """The catalog of these operations, whose ids are unique."""
+        return cls(operations)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __repr__(self) -> str:
+        return f"<Catalog of {len(self):,} operations of {len(self.upstreams)} upstreams>"
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """All of them, in the order in which they came."""
+        return tuple(self._by_id.values())
+
+    @property
+    def upstreams(self) -> tuple[str, ...]:
+        """The names of the upstreams that have operations, sorted."""
+        return self._children.get("", ())
+
+    @property
+    def digest(self) -> str:
+        """A hash of all that the catalog says (SHA-256, hexadecimal): equal catalogs have equal digests.
+
+        Costs a pass over all schemas when it is first asked for.
+        """
+        if not self._digest:
+            documents = {id(operation.document): operation.document for operation in self._by_id.values()}
+            names = {key: digest(document.root) for key, document in documents.items()}
+            self._digest = digest(sorted((_said(o), names[id(o.document)]) for o in self._by_id.values()))
+        return self._digest
+
+    def get(self, operation_id: str) -> Operation | None:
+        """The operation of exactly this id."""
+        return self._by_id.get(operation_id)
+
+    def resolve(self, name: str) -> Operation | None:
+        """The operation that a program means by `name`.
+
+        Its id, or the upstream and the upstream's own name for it (`github.issues/create`), or either in another
+        spelling (`github.issues.listForRepo`, `my-server.get-user`). None where several could be meant.
+        """
+        return self._by_id.get(name) or self._by_key.get(_key(name))
+
+    def suggest(self, name: str, n: int = 3) -> list[str]:
+        """The ids that are most like a name that does not exist, best first; empty where none is like it."""
+        upstream, _, local = name.partition(".")
+        known = upstream in self.upstreams
+        scores = self._shared_words(local if known else name)
+        own = {each: score for each, score in scores.items() if known and each.startswith(f"{upstream}.")}
+        nearest = heapq.nlargest(_CONSIDERED, (own or scores).items(), key=lambda item: item[1])
+        return sorted((each for each, _ in nearest), key=lambda each: -_likeness(name, each))[:n]
+
+    def _shared_words(self, name: str) -> dict[str, float]:
+        """The ids that share words with a name, or nearly so; rare words count for more."""
+        vocabulary = self._words()
+        scores: dict[str, float] = {}
+        for word in dict.fromkeys(words(name)):
+            for near in [word] if word in vocabulary else difflib.get_close_matches(word, vocabulary, 3, 0.75):
+                ids = vocabulary[near]
+                for each in ids:
+                    scores[each] = scores.get(each, 0.0) + (1 + len(ids)) ** -0.25
+        return scores
+
+    def children(self, path: str = "") -> tuple[str, ...]:
+        """The names directly below a dotted path, sorted: `children("github")` -> `("actions", "issues", ...)`.
+
+        Below the empty path are the upstreams. A name can be an operation and have names below it.
+        """
+        return self._children.get(path, ())
+
+    def groups(self, upstream: str) -> Mapping[str, tuple[Operation, ...]]:
+        """The operations of an upstream by group, the groups sorted.
+
+        A group is the dotted path between the upstream and the operation's own name (`repos`, `users.messages`);
+        where an upstream has no such paths, it is the operation's first tag. The group of the rest is ``.
+        """
+        return self._groups.get(upstream, MappingProxyType({}))
+
+    def _words(self) -> Mapping[str, list[str]]:
+        """Which ids have a word, made when it is first needed: only wrong names need it."""
+        if not self._vocabulary:
+            vocabulary: dict[str, list[str]] = {}
+            for operation_id in self._by_id:
+                for word in set(words(operation_id)):
+                    vocabulary.setdefault(word, []).append(operation_id)
+            self._vocabulary = vocabulary
+        return self._vocabulary
+
+
+def bind(operation: Operation, positional: Sequence[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by Python name, as the stub of the operation reads.
+
+    Positional arguments fill the required parameters in their order. A parameter may be given by its Python name, its
+    wire name, or another spelling of it. One mapping that holds all required parameters stands for the arguments.
+    Whether values fit, and whether required ones are missing, is for the validation that follows.
+
+    Raises:
+        InvalidArguments: unknown, doubled or too many arguments; the message says which, and what is taken.
+    """
+    if _is_envelope(operation, positional, arguments):
+        arguments, positional = positional[0], []
+    required = [parameter for parameter in operation.parameters if parameter.required]
+    bound = {parameter.name: value for parameter, value in zip(required, positional, strict=False)}
+    problems = _surplus(required, positional)
+    named = _named(operation)
+    for key, value in arguments.items():
+        name = _parameter(named, key)
+        if name is None and operation.accepts_more:
+            name = key
+        if name is None:
+            problems.append(_unknown(operation, key))
+        elif name in bound:
+            problems.append(f"{name} is given twice")
+        else:
+            bound[name] = value
+    if problems:
+        problems += [f"{parameter.name} is missing" for parameter in required if parameter.name not in bound]
+        raise InvalidArguments(f"{operation.id}: {'; '.join(problems)}", hint=_signature(operation))
+    return bound
+
+
+def _said(operation: Operation) -> str:
+    parameters = [[p.name, p.wire, p.location, p.required, p.schema, p.description] for p in operation.parameters]
+    route = [operation.route.method, operation.route.path] if operation.route else None
+    names = [operation.id, operation.original, operation.effect, operation.tags]
+    texts = [operation.summary, operation.description]
+    flags = [operation.deprecated, operation.accepts_more]
+    return digest([names, texts, flags, route, parameters, operation.output])
+
+
+def _key(name: str) -> str:
+    return " ".join(words(name))
+
+
+def _unambiguous(operations: Iterable[Operation]) -> dict[str, Operation]:
+    """Operations by the words of their id, and of their upstream and original, where these are nobody else's."""
+    claims: dict[str, Operation | None] = {}
+    for operation in operations:
+        for key in {_key(operation.id), _key(f"{operation.upstream}.{operation.original}")}:
+            claims[key] = operation if claims.get(key, operation) is operation else None
+    return {key: operation for key, operation in claims.items() if operation is not None}
+
+
+def _children(ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    below: dict[str, set[str]] = {}
+    for operation_id in ids:
+        parts = operation_id.split(".")
+        for depth, part in enumerate(parts):
+            below.setdefault(".".join(parts[:depth]), set()).add(part)
+    return {path: tuple(sorted(names)) for path, names in below.items()}
+
+
+def _groups(operations: Iterable[Operation]) -> dict[str, Mapping[str, tuple[Operation, ...]]]:
+    by_upstream: dict[str, list[Operation]] = {}
+    for operation in operations:
+        by_upstream.setdefault(operation.upstream, []).append(operation)
+    return {upstream: _grouped(members) for upstream, members in by_upstream.items()}
+
+
+def _grouped(operations: Sequence[Operation]) -> Mapping[str, tuple[Operation, ...]]:
+    dotted = any(operation.id.count(".") > 1 for operation in operations)
+    groups: dict[str, list[Operation]] = {}
+    for operation in operations:
+        group = ".".join(operation.id.split(".")[1:-1]) if dotted else _tag(operation)
+        groups.setdefault(group, []).append(operation)
+    return MappingProxyType({group: tuple(groups[group]) for group in sorted(groups)})
+
+
+def _tag(operation: Operation) -> str:
+    return identifier(operation.tags[0]) if operation.tags and operation.tags[0].strip() else ""
+
+
+def _likeness(name: str, operation_id: str) -> float:
+    return difflib.SequenceMatcher(None, name.lower(), operation_id, autojunk=False).ratio()
+
+
+def _is_envelope(operation: Operation, positional: Sequence[Any], arguments: Mapping[str, Any]) -> bool:
+    """Whether the only argument is a mapping of all the arguments: `create({"owner": "o", "title": "t"})`."""
+    if arguments or len(positional) != 1 or not isinstance(positional[0], Mapping) or not positional[0]:
+        return False
+    named = _named(operation)
+    given = {_parameter(named, key) for key in positional[0] if isinstance(key, str)}
+    return None not in given and {p.name for p in operation.parameters if p.required} <= given
+
+
+def _surplus(required: Sequence[Parameter], positional: Sequence[Any]) -> list[str]:
+    if len(positional) <= len(required):
+        return []
+    taken = f"at most {len(required)} ({', '.join(p.name for p in required)})" if required else "none"
+    return [f"{len(positional)} arguments are given by place, {taken} can be: name the others"]
+
+
+def _named(operation: Operation) -> dict[str, str]:
+    """Python names by every spelling that is accepted; a Python name always means itself."""
+    named: dict[str, str] = {}
+    for spelling in (lambda p: p.name, lambda p: p.wire, lambda p: identifier(p.wire)):
+        for parameter in operation.parameters:
+            named.setdefault(spelling(parameter), parameter.name)
+    return named
+
+
+def _parameter(named: Mapping[str, str], key: str) -> str | None:
+    return named.get(key) or named.get(identifier(key))
+
+
+def _unknown(operation: Operation, key: str) -> str:
+    names = [parameter.name for parameter in operation.parameters]
+    near = difflib.get_close_matches(identifier(key), names, 1, 0.6)
+    return f"there is no parameter {key[:80]!r}" + (f", did you mean {near[0]}?" if near else "")
+
+
+def _signature(operation: Operation) -> str:
+    """What is taken, on one line: `it takes owner, repo, title; optional: body, labels`."""
+    required = [parameter.name for parameter in operation.parameters if parameter.required]
+    optional = [parameter.name for parameter in operation.parameters if not parameter.required]
+    shown = ", ".join(optional[:20]) + (f" and {len(optional) - 20} more" if len(optional) > 20 else "")
+    parts = [f"it takes {', '.join(required)}" if required else "", f"optional: {shown}" if optional else ""]
+    return "; ".join(part for part in parts if part) or "it takes no arguments"
