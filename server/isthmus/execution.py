@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import anyio
 from anyio.abc import TaskGroup
 
-from isthmus.errors import IsthmusError, LimitExceeded, Refused, UpstreamError
+from isthmus.errors import IsthmusError, LimitExceeded, RateLimited, Refused, UpstreamError
 from isthmus.ports import Guest
 from isthmus_sandbox.protocol import Event, GuestLost, Outcome, Program, Request, Step
 
@@ -166,15 +166,22 @@ class Execution:
 
 def error_payload(error: IsthmusError) -> dict[str, Any]:
     """An error as the guest is told of it; it raises the class that `type` names."""
-    status, body = (error.status, error.body) if isinstance(error, UpstreamError) else (None, None)
-    return {
+    payload: dict[str, Any] = {
         "type": type(error).__name__,
         "message": error.message,
         "code": error.code,
-        "hint": error.remedy if isinstance(error, Refused) else error.hint,
-        "status": status,
-        "body": body,
+        "hint": error.hint,
     }
+    match error:
+        case Refused():
+            payload |= {"remedy": error.remedy}
+        case LimitExceeded():
+            payload |= {"limit": error.limit}
+        case RateLimited():
+            payload |= {"status": error.status, "body": error.body, "retry_after": error.retry_after}
+        case UpstreamError():
+            payload |= {"status": error.status, "body": error.body}
+    return payload
 
 
 def _internal_payload(request: Request, error: Exception) -> dict[str, Any]:
@@ -183,6 +190,4 @@ def _internal_payload(request: Request, error: Exception) -> dict[str, Any]:
         "message": f"{request.operation} failed inside Isthmus ({type(error).__name__}); the server's log has more",
         "code": "internal",
         "hint": "",
-        "status": None,
-        "body": None,
     }

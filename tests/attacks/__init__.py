@@ -1,0 +1,1 @@
+"""Adversarial programs against the whole server, over stdio."""
