@@ -1,7 +1,8 @@
 """Run the adversarial programs of the test data against `isthmus serve`: `python -m tests.attacks [--only GLOB]`.
 
-The programs and their runner belong to the test data (see `tests/conftest.py`); what is ours is the configuration and the
-names by which the programs find our bridge. Each program gets a session of its own. The exit code is the runner's.
+The programs and their runner belong to the test data (see `tests/conftest.py`); ours are the configuration and the
+names by which the programs find our bridge. Each program gets a session of its own. The exit code is that of the
+runner.
 """
 
 from __future__ import annotations

@@ -74,7 +74,6 @@ def build(application: Callable[[], Awaitable[Application]]) -> Server[Any]:
 TOOLS = (
     types.Tool(
         name="search",
-        title="Search APIs",
         description=tools.SEARCH,
         input_schema=dict(tools.SEARCH_SCHEMA),
         annotations=types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False),
@@ -82,12 +81,9 @@ TOOLS = (
     ),
     types.Tool(
         name="execute",
-        title="Run Python against APIs",
         description=tools.EXECUTE,
         input_schema=dict(tools.EXECUTE_SCHEMA),
-        annotations=types.ToolAnnotations(
-            read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
-        ),
+        annotations=types.ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=True),
         _meta=dict(tools.META),
     ),
 )

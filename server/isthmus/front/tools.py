@@ -22,17 +22,17 @@ stay from one execute to the next; /workspace keeps files.
 A failed call raises; its message says what fits. What policy refuses, only the user can allow: tell him the remedy."""
 
 SEARCH = """\
-Find operations of the connected APIs; returns Python stubs, ready for `execute`, best first.
-query: words for what you want to do, an exact id (github.issues.create), a glob (github.issues.*), an API's name, \
+Find operations of the connected APIs: Python stubs for `execute`, best first.
+query: words for what you want to do, an id (github.issues.create), a glob (github.issues.*), an API's name, \
 or a list of these. Empty: a map of all APIs."""
 
 EXECUTE = """\
-Run Python in a sandbox where each API is a ready client: `issues = await github.issues.list(owner="o", repo="r")`. \
+Run Python in a sandbox where each API is a client: `issues = await github.issues.list(owner="o", repo="r")`. \
 Take names and arguments from `search`.
-Full standard library, top-level await, asyncio.gather for many calls at once (await may be left out). Results are \
-plain data with attribute access (issue.title). You get back the value of the last expression and what was printed: \
-return only what you need. Failed calls raise UpstreamError (NotFound, RateLimited, ...). help(github.issues.create) \
-and search("...") work inside. Variables and /workspace stay for the next call. No other network, no packages."""
+Full standard library, top-level await, asyncio.gather for many calls at once. Results are plain data with \
+attribute access (issue.title). You get back the value of the last expression and what was printed: \
+return only what you need. Failed calls raise UpstreamError. help(github.issues.create) \
+and search("...") work inside. Variables and /workspace stay for the next call. No other network."""
 
 SEARCH_SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -40,7 +40,7 @@ SEARCH_SCHEMA: Mapping[str, Any] = {
         "query": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
         "upstream": {"type": "string", "description": "Only this API"},
         "detail": {"enum": ["names", "signatures", "full"], "default": "signatures"},
-        "limit": {"type": "integer", "minimum": 1, "maximum": 50, "default": 8},
+        "limit": {"type": "integer", "default": 8},
     },
     "required": ["query"],
     "additionalProperties": False,
@@ -49,8 +49,8 @@ SEARCH_SCHEMA: Mapping[str, Any] = {
 EXECUTE_SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "properties": {
-        "thoughts": {"type": "string", "description": "First: the plan, briefly"},
-        "code": {"type": "string", "description": "The program"},
+        "thoughts": {"type": "string", "description": "The plan, briefly"},
+        "code": {"type": "string", "description": "Python"},
         "session": {"type": "string", "description": 'Handle from an earlier result, or "new"'},
         "timeout": {"type": "number", "description": "Seconds"},
     },
