@@ -169,6 +169,7 @@ class Credential:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    schemes: Mapping[str, str] = field(default_factory=dict, repr=False)  # values whose places the document knows
 
 
 CallStatus = Literal["done", "failed", "refused", "cancelled", "unknown"]
