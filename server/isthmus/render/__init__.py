@@ -1,0 +1,1 @@
+"""Texts for the model: signatures, results, and the count of their tokens."""
