@@ -30,6 +30,9 @@ MAX_DEPTH = 64
 SHORT = 32
 """Bytes up to this length are shown as they are, in hexadecimal."""
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+"""Types of values that JSON has as they are. The walk compares types, not classes: it passes millions of values."""
+
 MEDIA: Mapping[str, Literal["image", "audio", "file"]] = {"image": "image", "audio": "audio", "file": "file"}
 
 
@@ -63,19 +66,20 @@ class Extraction:
 
     def plain(self, value: Any, depth: int = 0) -> Any:
         """The value as JSON data: bytes taken out and named in their place, everything else that JSON lacks as text."""
-        if value is None or isinstance(value, bool | int | str):
+        kind = type(value)
+        if kind in _PLAIN:
             return value
-        if isinstance(value, float):
-            return value if math.isfinite(value) else str(value)
-        if isinstance(value, bytes | bytearray | memoryview):
-            return self._binary(bytes(value))
-        if depth >= MAX_DEPTH:
+        if depth >= MAX_DEPTH and kind in (list, dict):
             return f"… nested deeper than {MAX_DEPTH}"
-        if isinstance(value, Mapping):
+        if kind is list:
+            return [item if type(item) in _PLAIN else self.plain(item, depth + 1) for item in value]
+        if kind is dict:
             return self._mapping(value, depth)
-        if isinstance(value, list | tuple | set | frozenset):
-            return [self.plain(item, depth + 1) for item in value]
-        return f"<{type(value).__name__}>"
+        if kind is float:
+            return value if math.isfinite(value) else str(value)
+        if kind is bytes:
+            return self._binary(value)
+        return f"<{kind.__name__}>"
 
     def store(self, name: str, content: bytes, mime_type: str) -> str | None:
         """Put content into the workspace; its path, or None where that failed (and the failure is noted)."""
@@ -87,14 +91,13 @@ class Extraction:
         self.artifacts.append(Artifact(path, mime_type, len(content)))
         return path
 
-    def _mapping(self, value: Mapping[Any, Any], depth: int) -> Any:
-        if (medium := _medium(value)) is not None:
+    def _mapping(self, value: dict[Any, Any], depth: int) -> Any:
+        if "type" in value and (medium := _medium(value)) is not None:
             return self._show(medium)
         return {
-            key if isinstance(key, str) else str(key) if isinstance(key, int | float) else f"<{type(key).__name__}>":
-            self.plain(item, depth + 1)
+            key if type(key) is str else f"{key}": item if type(item) in _PLAIN else self.plain(item, depth + 1)
             for key, item in value.items()
-        }  # fmt: skip
+        }
 
     def _binary(self, content: bytes) -> str:
         mime_type = sniff(content)
