@@ -1,6 +1,7 @@
 """The shape of `isthmus.yaml`. The JSON Schema in `specs/` is generated from these classes.
 
-Unknown keys are errors everywhere: a misspelt policy must not be a missing policy.
+Unknown keys are errors everywhere: a misspelt policy must not be a missing policy. The descriptions are what an editor
+shows to who writes the file.
 """
 
 from __future__ import annotations
@@ -11,88 +12,138 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from isthmus.model import Effect
 
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+
 
 class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # An error of pydantic's own would quote the value at fault, which may be a secret.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class ApiKey(_Closed):
     """A key that travels under a name of its own."""
 
-    value: SecretStr
-    name: str
-    location: Annotated[Literal["header", "query", "cookie"], Field(alias="in")] = "header"
+    value: SecretStr = Field(description="The key; best as ${NAME}, which is taken from the environment.")
+    name: str = Field(min_length=1, description="The header, query parameter or cookie that carries it.")
+    location: Literal["header", "query", "cookie"] = Field(
+        default="header", alias="in", description="Where it travels."
+    )
 
 
 class Basic(_Closed):
     """HTTP basic authentication."""
 
     username: str
-    password: SecretStr
+    password: SecretStr = Field(description="Best as ${NAME}, which is taken from the environment.")
 
 
 class Auth(_Closed):
     """How an HTTP upstream is authenticated. Several may be given; all are sent."""
 
-    bearer: SecretStr | None = None
+    bearer: SecretStr | None = Field(default=None, description="A token for 'Authorization: Bearer'; best as ${NAME}.")
     basic: Basic | None = None
     api_key: ApiKey | None = None
-    headers: dict[str, SecretStr] = {}
-    schemes: dict[str, SecretStr] = {}  # by the name of a security scheme in the OpenAPI document
+    headers: dict[str, SecretStr] = Field(default={}, description="Headers to be sent with every request, by name.")
+    schemes: dict[str, SecretStr] = Field(
+        default={}, description="Credentials by the name of a security scheme in the OpenAPI document."
+    )
 
 
 class UpstreamConfig(_Closed):
     """One upstream: exactly one of `openapi`, `command` and `url`."""
 
     # an OpenAPI service
-    openapi: str | None = None  # a file (relative to the configuration) or a URL
-    base_url: str | None = None
-    server_variables: dict[str, str] = {}
+    openapi: str | None = Field(
+        default=None,
+        min_length=1,
+        description="An OpenAPI document (2.0, 3.0, 3.1): a URL, or a file, relative to this one.",
+    )
+    base_url: str | None = Field(default=None, description="Where the service is, if not where its document says.")
+    server_variables: dict[str, str] = Field(
+        default={}, description="Values for the variables in the document's server URL."
+    )
     # an MCP server over stdio
-    command: list[str] | None = None
-    env: dict[str, SecretStr] = {}
-    cwd: str | None = None
+    command: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="An MCP server to be started: program and arguments. No shell is involved.",
+    )
+    env: dict[str, SecretStr] = Field(default={}, description="Variables for the command; it sees few others of ours.")
+    cwd: str | None = Field(
+        default=None, min_length=1, description="The command's working directory; this file's, by default."
+    )
     # an MCP server over HTTP
-    url: str | None = None
-    transport: Literal["http", "sse"] = "http"
+    url: str | None = Field(default=None, description="An MCP server over HTTP.")
+    transport: Literal["http", "sse"] = Field(
+        default="http", description="'sse' for servers that know no Streamable HTTP."
+    )
     # all
-    auth: Auth | None = None
-    allow: list[Effect] | None = None  # effects; None: what `policy.allow` says
-    only: list[str] | None = None  # globs of operations, without the upstream's name
-    effects: dict[str, Effect] = {}  # the operator's word on an operation's effect, by glob
-    description: str | None = None
-    timeout: Annotated[float, Field(gt=0, le=3600)] = 30.0  # seconds for one call
+    auth: Auth | None = Field(default=None, description="How an HTTP upstream is authenticated.")
+    allow: list[Effect] | None = Field(
+        default=None,
+        description="What programs may do here: read, write, destructive. By default, what policy.allow says.",
+    )
+    only: list[str] | None = Field(
+        default=None,
+        description="Globs of the operations that exist for programs, without the upstream's name: 'issues.*'.",
+    )
+    effects: dict[str, Effect] = Field(
+        default={}, description="Your word on what an operation does, by glob; it counts more than the upstream's own."
+    )
+    description: str | None = Field(default=None, description="What it is for, in a line; search shows it.")
+    timeout: Seconds = Field(default=30.0, description="Seconds for one call.")
 
 
 class PolicyConfig(_Closed):
     """What programs may do. Deny wins."""
 
-    allow: list[Effect] = [Effect.READ]
-    approve: list[Effect] = []
-    deny: list[str] = []
+    allow: list[Effect] = Field(
+        default=[Effect.READ],
+        description="Effects that are allowed everywhere, and globs of operations that are allowed whatever they do.",
+    )
+    allow_operations: list[str] = Field(
+        default=[],
+        description="Globs of operation ids that are allowed whatever they do; the same as a glob in 'allow'.",
+    )
+    approve: list[Effect] = Field(default=[], description="Effects for which you are asked, call by call.")
+    deny: list[str] = Field(
+        default=[], description="Globs of operation ids, as 'github.repos.delete'. Deny wins over all else."
+    )
 
 
 class Limits(_Closed):
     """Bounds of one execution. Each is named in the error that it causes."""
 
-    wall: Annotated[float, Field(gt=0, le=3600)] = 50.0  # seconds
-    cpu: Annotated[float, Field(gt=0, le=3600)] = 20.0  # seconds of processor time
-    memory_mb: Annotated[int, Field(ge=64, le=3072)] = 256
-    calls: Annotated[int, Field(ge=1)] = 1000
-    parallel: Annotated[int, Field(ge=1, le=1000)] = 32
-    output_tokens: Annotated[int, Field(ge=200, le=100_000)] = 6000  # of a result, for the model
-    search_tokens: Annotated[int, Field(ge=200, le=50_000)] = 1200
-    output_bytes: Annotated[int, Field(ge=1000)] = 10_000_000  # printed in all
-    code_bytes: Annotated[int, Field(ge=1000)] = 262_144
-    answer_bytes: Annotated[int, Field(ge=1000)] = 33_554_432  # of one upstream's answer to one call
-    spare_workers: Annotated[int, Field(ge=0, le=64)] = 2
-    sessions: Annotated[int, Field(ge=1)] = 64
-    session_idle: Annotated[float, Field(gt=0)] = 3600.0  # seconds
+    wall: Seconds = Field(default=50.0, description="Seconds for one execution, waiting included.")
+    cpu: Seconds = Field(default=20.0, description="Seconds of processor time for one execution.")
+    memory_mb: int = Field(default=256, ge=64, le=3072, description="Memory of one interpreter, in MiB.")
+    calls: int = Field(default=1000, ge=1, le=1_000_000, description="Calls of one execution.")
+    parallel: int = Field(default=32, ge=1, le=1000, description="Calls of one execution at the same time.")
+    output_tokens: int = Field(default=6000, ge=200, le=100_000, description="Tokens of one result, for the model.")
+    search_tokens: int = Field(default=1200, ge=200, le=50_000, description="Tokens of one answer of search.")
+    output_bytes: int = Field(
+        default=10_000_000, ge=1000, le=1_000_000_000, description="Bytes that a program may print in all."
+    )
+    code_bytes: int = Field(default=262_144, ge=1000, le=16_777_216, description="Bytes of one program.")
+    answer_bytes: int = Field(
+        default=33_554_432, ge=1000, le=1_073_741_824, description="Bytes of an upstream's answer to one call."
+    )
+    spare_workers: int = Field(default=2, ge=0, le=64, description="Interpreters that are kept ready.")
+    sessions: int = Field(default=64, ge=1, le=100_000, description="Sessions that are kept at the same time.")
+    session_idle: float = Field(
+        default=3600.0,
+        gt=0,
+        le=2_592_000,
+        allow_inf_nan=False,
+        description="Seconds after which an unused session ends.",
+    )
 
 
 class Configuration(_Closed):
     """The whole of `isthmus.yaml`."""
 
-    upstreams: dict[str, UpstreamConfig] = {}
-    policy: PolicyConfig = PolicyConfig()
-    limits: Limits = Limits()
+    upstreams: dict[str, UpstreamConfig] = Field(
+        default={}, description="MCP servers and OpenAPI services, by the name that programs use."
+    )
+    policy: PolicyConfig = Field(default=PolicyConfig(), description="What programs may do, everywhere.")
+    limits: Limits = Field(default=Limits(), description="Bounds of one execution.")

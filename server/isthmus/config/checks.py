@@ -1,0 +1,229 @@
+"""What a shape cannot say: contradictions, addresses, paths, and rules that would rule nothing.
+
+These look at the tree rather than at the model, so that they are told together with wrong types elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from isthmus.config.faults import Findings, Place, nearest, quoted
+from isthmus.config.nodes import Node, node_at
+
+KINDS = ("openapi", "command", "url")
+"""What an upstream is one of."""
+
+_BELONGS = {
+    "base_url": ("openapi",),
+    "server_variables": ("openapi",),
+    "env": ("command",),
+    "cwd": ("command",),
+    "transport": ("url",),
+    "auth": ("openapi", "url"),
+}
+_NOT_FOR_COMMANDS = "give a command its credentials under 'env'"
+_PSEUDO = ("/proc", "/sys", "/dev")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_WILD = re.compile(r"[*?\[]")
+
+
+def check(root: Node, folder: Path, home: str | None, findings: Findings) -> Node:
+    """The tree with its paths made absolute, from `folder` (the file's own) and `home` (for `~`)."""
+    upstreams = root.entries.get("upstreams")
+    if upstreams is None:
+        _check_policy(root, [], findings)
+        return root
+    for node in upstreams.entries.values():
+        _check_upstream(node, findings)
+    _check_policy(root, sorted(upstreams.entries), findings)
+    placed = {name: _placed(node, folder, home, findings) for name, node in upstreams.entries.items()}
+    return root.with_entries({**root.entries, "upstreams": upstreams.with_entries(placed)})
+
+
+def _check_upstream(node: Node, findings: Findings) -> None:
+    entries = node.entries
+    kinds = [kind for kind in KINDS if kind in entries]
+    if isinstance(node.value, Mapping) and not kinds:
+        remedy = "add openapi (a document), command (an MCP server to start) or url (an MCP server over HTTP)"
+        findings.fault(node.place, "the upstream has none of openapi, command and url", remedy)
+    for extra in kinds[1:]:
+        problem = f"{extra!r} stands beside {kinds[0]!r}: an upstream is one of them"
+        findings.fault(entries[extra].place, problem, "make two upstreams of it, or remove one key")
+    for key in entries.keys() & _BELONGS.keys():
+        if len(kinds) == 1 and kinds[0] not in _BELONGS[key]:
+            remedy = _NOT_FOR_COMMANDS if key == "auth" else f"remove it; it belongs to {' or '.join(_BELONGS[key])}"
+            findings.fault(entries[key].place, f"{key!r} means nothing for an upstream with {kinds[0]!r}", remedy)
+    for key in ("url", "base_url"):
+        if key in entries:
+            _check_url(entries[key], findings)
+    _check_auth(entries, findings)
+    _check_env(entries, findings)
+    _check_command(entries, findings)
+
+
+def _check_url(node: Node, findings: Findings) -> None:
+    """An http or https address with a host, and nothing secret in it. What it is, is not repeated."""
+    if not isinstance(node.value, str):
+        return
+    try:
+        parts = urlsplit(node.value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        findings.fault(node.place, "this is no URL", "write it as https://host/path")
+        return
+    if parts.scheme not in {"http", "https"} or re.search(r"\s", node.value):
+        findings.fault(node.place, "this is no http or https URL", "write it as https://host/path")
+    elif not host:
+        findings.fault(node.place, "the URL has no host", "write it as https://host/path")
+    elif parts.username is not None or parts.password is not None:
+        remedy = "give them as auth: {basic: {username: ..., password: ${NAME}}}"
+        findings.fault(node.place, "the URL holds a user name or password", remedy)
+    elif parts.fragment:
+        findings.fault(node.place, "the URL has a fragment (#), which is never sent", "remove it")
+
+
+def _check_auth(entries: Mapping[str, Node], findings: Findings) -> None:
+    auth = entries.get("auth")
+    if auth is None or auth.value in (None, {}):
+        return
+    if isinstance(auth.value, str):
+        findings.fault(auth.place, *_auth_word(auth.value))
+    for name, value in (auth.entries.get("headers") or replace(auth, value={})).entries.items():
+        if not _HEADER.fullmatch(name):
+            findings.fault(
+                value.place, "this is no name of a header", "letters, digits and '-'; the value follows ': '"
+            )
+    for node in _texts(auth):
+        if re.search(r"[\r\n]", str(node.value)):
+            remedy = "remove it, perhaps at the end of the variable that it comes from"
+            findings.fault(node.place, "the value holds a line break, and headers cannot", remedy)
+    if "schemes" in auth.entries and "url" in entries:
+        remedy = "use bearer, basic, api_key or headers"
+        findings.fault(auth.entries["schemes"].place, "an MCP server has no security schemes", remedy)
+    for key in ("url", "base_url", "openapi"):
+        if key in entries and _is_exposed(str(entries[key].value)):
+            problem = "the credential would travel over plain http, readable by all between"
+            findings.fault(entries[key].place, problem, "use https; http is for this machine only")
+
+
+def _auth_word(word: str) -> tuple[str, str]:
+    if word == "passthrough":
+        remedy = "give this upstream a credential of its own, as auth: {bearer: ${TOKEN}}"
+        return "a client's token is never passed on: the MCP specification forbids it", remedy
+    if word == "oauth":
+        return "this version knows no OAuth login", "give a token, as auth: {bearer: ${TOKEN}}"
+    return "a mapping is wanted, and this is text", "write auth: {bearer: ${TOKEN}}, or basic, api_key, headers"
+
+
+def _is_exposed(url: str) -> bool:
+    """Whether it is plain http to another machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or "localhost"
+    except ValueError:
+        return False
+    if parts.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return True
+
+
+def _texts(node: Node) -> list[Node]:
+    parts = [*node.entries.values(), *node.items]
+    return [node] if isinstance(node.value, str) else [text for part in parts for text in _texts(part)]
+
+
+def _check_env(entries: Mapping[str, Node], findings: Findings) -> None:
+    for name, node in (entries["env"].entries if "env" in entries else {}).items():
+        if not name or "=" in name or "\0" in name:
+            findings.fault(node.place, "this is no name of a variable", "write NAME: value, with a space after ':'")
+
+
+def _check_command(entries: Mapping[str, Node], findings: Findings) -> None:
+    if "command" in entries and entries["command"].items:
+        program = entries["command"].items[0]
+        if isinstance(program.value, str) and not program.value.strip():
+            findings.fault(program.place, "the program to start has no name", "name it first: [program, argument, ...]")
+
+
+def _placed(node: Node, folder: Path, home: str | None, findings: Findings) -> Node:
+    """An upstream with its paths absolute. A command runs in the file's folder, unless it says otherwise."""
+    entries = dict(node.entries)
+    command, cwd, document = entries.get("command"), entries.get("cwd"), entries.get("openapi")
+    if command is not None and command.items:
+        entries["command"] = replace(command, value=tuple(_from_home(item, home) for item in command.items))
+        entries["cwd"] = _absolute(cwd or Node(".", node.place.below("cwd")), folder, home)
+        if cwd is not None and isinstance(cwd.value, str) and not Path(str(entries["cwd"].value)).is_dir():
+            findings.fault(cwd.place, "there is no such directory", f"it is looked for from {folder}")
+    if document is not None and isinstance(document.value, str) and document.value:
+        if "://" in document.value or _SCHEME.match(document.value):
+            _check_url(document, findings)
+        else:
+            entries["openapi"] = _absolute(document, folder, home)
+            _check_file(document.place, Path(str(entries["openapi"].value)), folder, findings)
+    return node.with_entries(entries) if entries else node
+
+
+def _from_home(node: Node, home: str | None) -> Node:
+    """`~` and `~/...` from the user's home; all else as it is."""
+    if home and isinstance(node.value, str) and (node.value == "~" or node.value.startswith("~/")):
+        return replace(node, value=home.rstrip("/") + node.value[1:])
+    return node
+
+
+def _absolute(node: Node, folder: Path, home: str | None) -> Node:
+    expanded = _from_home(node, home)
+    return replace(expanded, value=str(folder / expanded.value)) if isinstance(expanded.value, str) else expanded
+
+
+def _check_file(place: Place, path: Path, folder: Path, findings: Findings) -> None:
+    """A document is a regular file. It is looked at here, and not read."""
+    remedy = "name a JSON or YAML file, or a URL"
+    try:
+        resolved = path.resolve()
+        mode = resolved.stat().st_mode
+    except (OSError, ValueError, RuntimeError):
+        findings.fault(place, "there is no such document", f"{remedy}; a relative path is looked for from {folder}")
+        return
+    if not stat.S_ISREG(mode) or str(resolved).startswith(tuple(f"{root}/" for root in _PSEUDO)):
+        findings.fault(place, "this is no regular file", remedy)
+
+
+def _check_policy(root: Node, known: list[str], findings: Findings) -> None:
+    for key in ("deny", "allow_operations"):
+        rules = node_at(root, ("policy", key))
+        for rule in rules.items if rules else ():
+            if isinstance(rule.value, str):
+                _check_rule(rule.value, rule.place, known, findings)
+    _remark_overruled(root, findings)
+
+
+def _check_rule(glob: str, place: Place, known: list[str], findings: Findings) -> None:
+    first, dot, _ = glob.partition(".")
+    if not dot and not _WILD.search(glob):
+        remedy = f"write '{glob}.*'" if glob in known else "write it as 'upstream.operation', or with '*'"
+        findings.fault(place, "the rule would match nothing: it is no glob of operation ids", remedy)
+    elif dot and not _WILD.search(first) and first not in known:
+        near = nearest(first, known)
+        meant = f"did you mean {near}?" if near else f"there are {', '.join(known) or 'none'}"
+        findings.remark(place, f"{quoted(glob)} matches nothing: there is no upstream {quoted(first)}; {meant}")
+
+
+def _remark_overruled(root: Node, findings: Findings) -> None:
+    """Say where an operation that is allowed by name is denied as well: deny wins."""
+    allowed, denied = (node_at(root, ("policy", key)) for key in ("allow_operations", "deny"))
+    for rule in allowed.items if allowed else ():
+        for deny in denied.items if denied else ():
+            if isinstance(rule.value, str) and isinstance(deny.value, str) and fnmatchcase(rule.value, deny.value):
+                text = f"{quoted(rule.value)} is allowed here, and denied by {quoted(deny.value)}: deny wins"
+                findings.remark(rule.place, text)
