@@ -1,0 +1,7 @@
+"""`python -m isthmus.demo`."""
+
+import sys
+
+from isthmus.demo import run
+
+sys.exit(run(sys.stdout))
