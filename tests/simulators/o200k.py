@@ -5,5 +5,5 @@ import pytest
 
 def count_tokens(text: str) -> int:
     """The tokens of a text; skips the test where `rs-bpe` is not installed."""
-    openai = pytest.importorskip("rs_bpe.bpe.openai", reason="rs-bpe is not installed: pip install -e '.[dev]'")
-    return int(openai.o200k_base().count(text))
+    bpe = pytest.importorskip("rs_bpe.bpe", reason="rs-bpe is not installed: pip install -e '.[dev]'")
+    return int(bpe.openai.o200k_base().count(text))
