@@ -1,0 +1,90 @@
+"""OpenAPI documents, fetched from where the operator says they are: a file or a URL."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import anyio.to_thread
+import httpx2
+
+from isthmus.errors import ConfigurationError, LimitExceeded, UpstreamError
+from isthmus.openapi.document import MAX_DOCUMENT_BYTES
+from isthmus.openapi.servers import origin
+from isthmus.upstreams.reading import read_bounded
+from isthmus.upstreams.transport import TRANSPORT_ERRORS, open_client
+
+MAX_HOPS = 5
+"""Redirects that are followed, within the origin."""
+
+FETCH_SECONDS = 60.0
+"""For a whole document."""
+
+
+def document_source(openapi: str, folder: Path) -> str:
+    """Where a document is: the URL as it is, or the absolute path, which is relative to the configuration's folder."""
+    if "://" in openapi:
+        if not openapi.lower().startswith(("http://", "https://")):
+            raise ConfigurationError(f"openapi: {openapi!r} is neither a file nor an http(s) URL", remedy="give a path")
+        return openapi
+    return str((folder / Path(openapi).expanduser()).absolute())
+
+
+async def fetch_document(source: str, transport: httpx2.AsyncBaseTransport | None = None) -> bytes:
+    """The bytes of a document (see `document_source`).
+
+    Raises:
+        ConfigurationError: there is no such file, or it is no regular file, or too large.
+        UpstreamError: the URL did not give it.
+    """
+    if "://" in source:
+        return await _download(source, transport)
+    return await anyio.to_thread.run_sync(_read_file, source)
+
+
+def _read_file(source: str) -> bytes:
+    try:
+        found = Path(source).stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ConfigurationError("the OpenAPI document is no regular file", file=source, remedy="give a file")
+        if found.st_size > MAX_DOCUMENT_BYTES:
+            raise ConfigurationError(
+                f"the OpenAPI document has {found.st_size:,} bytes", file=source, remedy="split it"
+            )
+        return Path(source).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigurationError(
+            f"the OpenAPI document cannot be read: {reason}", file=source, remedy="check `openapi`"
+        ) from None
+
+
+async def _download(source: str, transport: httpx2.AsyncBaseTransport | None) -> bytes:
+    tls = source.lower().startswith("https://")
+    try:
+        with anyio.fail_after(FETCH_SECONDS):
+            async with open_client(trusted=True, tls=tls, timeout=30.0, transport=transport) as client:
+                return await _follow(client, source)
+    except TimeoutError:
+        raise UpstreamError(f"the OpenAPI document at {source} did not arrive in {FETCH_SECONDS:.0f} s") from None
+    except LimitExceeded:
+        raise UpstreamError(f"the OpenAPI document at {source} has more than {MAX_DOCUMENT_BYTES:,} bytes") from None
+    except TRANSPORT_ERRORS as error:
+        raise UpstreamError(f"the OpenAPI document at {source} cannot be fetched: {error}"[:500]) from None
+
+
+async def _follow(client: httpx2.AsyncClient, source: str) -> bytes:
+    url = httpx2.URL(source)
+    for _ in range(MAX_HOPS):
+        async with client.stream(
+            "GET", url, headers={"Accept": "application/json, application/yaml, */*;q=0.5"}
+        ) as got:
+            if got.is_redirect:
+                url = url.join(got.headers.get("location", ""))
+                if origin(str(url)) != origin(source):
+                    raise UpstreamError(f"{source} redirects to {url}, another origin", hint="set openapi to that URL")
+                continue
+            if got.status_code != 200:
+                raise UpstreamError(f"{source} answered HTTP {got.status_code}", status=got.status_code)
+            return await read_bounded(got, MAX_DOCUMENT_BYTES)
+    raise UpstreamError(f"{source} redirects more than {MAX_HOPS} times")
