@@ -1,0 +1,86 @@
+"""What the commands share: the configuration option, an open application, and where words go."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from isthmus.compose import Application
+    from isthmus.config.loader import Loaded
+
+_T = TypeVar("_T")
+
+CONNECTING = 30.0
+"""Seconds that a command waits for upstreams to connect."""
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """The option `--config`."""
+    parser.add_argument("--config", metavar="FILE", type=Path, help="the configuration (default: ./isthmus.yaml)")
+
+
+def loaded(arguments: argparse.Namespace) -> Loaded:
+    """The configuration that is named, or else found; its warnings go to the log.
+
+    Raises:
+        ConfigurationError: there is none, or it has faults.
+    """
+    from isthmus.config.loader import load
+    from isthmus.config.places import find
+
+    path = arguments.config or find(Path.cwd(), os.environ, sys.platform)
+    found = load(path, os.environ)
+    for warning in found.warnings:
+        log(f"warning: {warning}")
+    return found
+
+
+def log(text: str) -> None:
+    """A line for the operator, on stderr."""
+    sys.stderr.write(f"isthmus: {text}\n")
+    sys.stderr.flush()
+
+
+def say(text: str) -> None:
+    """A result, on stdout. Characters that the terminal does not know are escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    shown = text.encode(encoding, "backslashreplace").decode(encoding)
+    sys.stdout.write(shown if shown.endswith("\n") else f"{shown}\n")
+
+
+@asynccontextmanager
+async def opened(found: Loaded) -> AsyncIterator[Application]:
+    """The application of a configuration, once its upstreams have connected or failed to."""
+    from isthmus.compose import application
+    from isthmus.model import UpstreamState
+
+    async with application(found.configuration, base=found.base, log=log) as app:
+        await app.settled(CONNECTING)
+        for snapshot in app.upstreams():
+            if snapshot.state is not UpstreamState.READY:
+                log(f"{snapshot.name} is {snapshot.state}: {snapshot.problem or 'no answer yet'}")
+        yield app
+
+
+def run_async(function: Callable[[], Awaitable[_T]]) -> _T:
+    """Run an asynchronous function to its end; an error of ours comes out as itself."""
+    import anyio
+
+    try:
+        return anyio.run(function)
+    except BaseExceptionGroup as group:
+        raise _only(group) from None
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error in a group of one, however deep: task groups wrap what passes through them."""
+    inner: BaseException = group
+    while isinstance(inner, BaseExceptionGroup) and len(inner.exceptions) == 1:
+        inner = inner.exceptions[0]
+    return inner

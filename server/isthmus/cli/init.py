@@ -1,0 +1,163 @@
+"""`isthmus init`: a configuration to begin with, that an editor can complete and check."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import sys
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from isthmus.cli.common import say
+from isthmus.errors import ConfigurationError
+
+SCHEMA = "isthmus.schema.json"
+"""The JSON Schema, beside the configuration: editors find it without a network."""
+
+HEAD = """\
+# yaml-language-server: $schema={schema}
+#
+# What Isthmus stands in front of, and what programs may do there. Unknown keys are errors; `isthmus doctor` says what
+# comes of this file. ${{NAME}} in a value is taken from the environment, ${{NAME:-default}} too; keep secrets there.
+
+upstreams:
+"""
+
+TAIL = """\
+
+  # An OpenAPI service: a document (a URL, or a file beside this one), and how to authenticate.
+  #
+  # github:
+  #   openapi: https://example.com/api.github.com.json
+  #   base_url: https://api.github.com       # where the document does not say it
+  #   auth: {bearer: "${GITHUB_TOKEN}"}      # or basic, api_key, headers, schemes
+  #   allow: [read, write]                   # default: what policy.allow says
+  #   only: ["issues.*", "pulls.*"]          # the operations that exist for programs; default: all
+
+  # An MCP server that is started here; no shell is involved, and of our environment it sees little but `env`.
+  #
+  # files:
+  #   command: [npx, -y, "@modelcontextprotocol/server-filesystem", ~/Documents]
+  #   env: {LOG_LEVEL: error}
+
+  # An MCP server over HTTP.
+  #
+  # tracker:
+  #   url: https://mcp.example.com/mcp
+  #   auth: {bearer: "${TRACKER_TOKEN}"}
+
+# What programs may do, where an upstream does not say: read, write, destructive. An operation whose effect is unknown
+# counts as a write. Deny wins over everything; its entries are globs of whole ids, such as "github.repos.delete".
+policy:
+  allow: [read]
+  deny: []
+
+# Bounds of one execution; these are the defaults. All of them: see the schema.
+limits:
+  wall: 50            # seconds, waiting included
+  cpu: 20             # seconds of processor time
+  memory_mb: 256
+  calls: 1000
+  output_tokens: 6000
+"""
+
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
+_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """One upstream to begin with, and where the file goes."""
+    upstream = parser.add_mutually_exclusive_group()
+    upstream.add_argument("--openapi", metavar="URL_OR_FILE", help="begin with an OpenAPI service")
+    upstream.add_argument("--mcp", metavar="COMMAND", help="begin with an MCP server that this command starts")
+    upstream.add_argument("--url", metavar="URL", help="begin with an MCP server over HTTP")
+    parser.add_argument("--name", help="what programs call it (default: taken from the address or the command)")
+    parser.add_argument("--config", metavar="FILE", type=Path, default=Path("isthmus.yaml"), help="the file to write")
+    parser.add_argument("--force", action="store_true", help="replace what is there")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the file and its schema, and check what was written."""
+    from isthmus.config.loader import load
+    from isthmus.config.schema import text as schema_text
+
+    path: Path = arguments.config
+    _write(path, rendered(arguments), force=arguments.force)
+    _write(path.parent / SCHEMA, schema_text(), force=True)
+    load(path, os.environ)
+    say(f"wrote {path} and {path.parent / SCHEMA}\nnext: isthmus doctor --config {path}")
+    return 0
+
+
+def rendered(arguments: argparse.Namespace) -> str:
+    """The text of the configuration."""
+    return HEAD.format(schema=SCHEMA) + _upstream(arguments) + TAIL
+
+
+def _upstream(arguments: argparse.Namespace) -> str:
+    if arguments.openapi:
+        return _entry(arguments.name or _from_address(arguments.openapi), f"openapi: {scalar(arguments.openapi)}")
+    if arguments.url:
+        return _entry(arguments.name or _from_address(arguments.url), f"url: {scalar(arguments.url)}")
+    if arguments.mcp:
+        command = _split(arguments.mcp)
+        words = ", ".join(map(scalar, command))
+        return _entry(arguments.name or _from_command(command), f"command: [{words}]")
+    words = ", ".join(map(scalar, [sys.executable, "-m", "isthmus.demo.tickets"]))
+    comment = "  # A support desk to play with, which comes with Isthmus: replace it by what you use.\n"
+    return comment + _entry(arguments.name or "tickets", f"command: [{words}]")
+
+
+def _split(command: str) -> list[str]:
+    try:
+        words = shlex.split(command, posix=os.name != "nt")
+    except ValueError as error:
+        raise ConfigurationError(f"--mcp: {error}", remedy="close the quotes") from None
+    if not words:
+        raise ConfigurationError("--mcp: there is no command", remedy="name a program and its arguments") from None
+    return words
+
+
+def _entry(name: str, line: str) -> str:
+    from isthmus.catalog.names import upstream_name
+
+    return f"  {upstream_name(name)}:\n    {line}\n"
+
+
+def _from_address(address: str) -> str:
+    """The telling part of a host's or file's name: `api.github.com` and `github.json` give `github`."""
+    host = urlsplit(address).hostname
+    if host is None:
+        return Path(address).name.split(".")[0]
+    labels = [label for label in host.split(".") if label not in {"api", "mcp", "www", "docs"}]
+    return labels[-2] if len(labels) > 1 else labels[0] if labels else host
+
+
+def _from_command(command: list[str]) -> str:
+    """The telling part of a package's name: `@modelcontextprotocol/server-filesystem` gives `filesystem`."""
+    words = [word for word in command[1:] if not word.startswith("-")] or command[:1]
+    name = PurePosixPath(words[0]).name.split("@")[0].split(".")[0]
+    return re.sub(r"^(mcp-)?server-|^mcp-|-mcp$|-mcp-server$|-server$", "", name) or name
+
+
+def scalar(text: str) -> str:
+    """A text as YAML has it: in quotes wherever that is safer."""
+    plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
+    return text if plain else json.dumps(text, ensure_ascii=True)
+
+
+def _write(path: Path, content: str, *, force: bool) -> None:
+    try:
+        with path.open("w" if force else "x", encoding="utf-8", newline="\n") as file:
+            file.write(content)
+    except FileExistsError:
+        raise ConfigurationError(
+            "the file is there already", file=str(path), remedy="use --force to replace it"
+        ) from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        remedy = "name another file with --config"
+        raise ConfigurationError(f"it cannot be written: {reason}", file=str(path), remedy=remedy) from None
