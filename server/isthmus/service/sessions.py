@@ -70,6 +70,11 @@ class Sessions:
         session.used = self.clock()
         return session
 
+    def workspace(self, handle: str) -> Path | None:
+        """The directory of a session's files on this machine; None where there is no such session, or none yet."""
+        session = self._sessions.get(handle)
+        return session.workspace if session else None
+
     async def close(self) -> None:
         """End all sessions, and delete their workspaces."""
         for session in list(self._sessions.values()):

@@ -1,0 +1,227 @@
+"""The composition root: the one place that names concrete classes, and joins them to an application.
+
+Heavy modules are imported when an application is opened, in a thread, so that a server that has just answered its
+first message goes on answering.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from isthmus.config.model import Configuration, UpstreamConfig
+from isthmus.model import Operation, Principal, UpstreamSnapshot
+from isthmus.policy import Allow, Ask, Policy, UpstreamRules
+
+if TYPE_CHECKING:
+    from isthmus.ports import Sandbox, Upstream
+    from isthmus.render.results import Rendered
+    from isthmus.service.catalogs import Catalogs
+    from isthmus.service.execute import ExecuteService
+    from isthmus.service.search import SearchService
+    from isthmus.service.sessions import Sessions
+    from isthmus.validation import Validation
+
+PATIENCE = 2.0
+"""Seconds that a search waits for upstreams that are still connecting."""
+
+LOCAL = Principal()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Application:
+    """Isthmus, running: what every face of it is made of."""
+
+    sandbox: Sandbox
+    catalogs: Catalogs
+    searching: SearchService
+    executing: ExecuteService
+    sessions: Sessions
+    output_tokens: int
+
+    async def search(
+        self,
+        query: str | list[str],
+        *,
+        upstream: str | None = None,
+        detail: str = "signatures",
+        limit: int = 8,
+    ) -> str:
+        """The fragments of API that a task needs, as a text for the model."""
+        await self.catalogs.settled(PATIENCE)
+        return self.searching.search(self.catalogs.current, query, upstream=upstream, detail=detail, limit=limit)
+
+    async def execute(
+        self,
+        code: str,
+        *,
+        session: str | None = None,
+        timeout: float | None = None,
+        printed: Callable[[str], Awaitable[None]] | None = None,
+        principal: Principal = LOCAL,
+    ) -> Rendered:
+        """Run a program, and lay its report out for the model. `printed` hears of output as it comes."""
+        from isthmus.render.results import lay_out
+
+        report = await self.executing.execute(
+            code, principal=principal, session=session, timeout=timeout, printed=printed
+        )
+        return lay_out(
+            report,
+            budget_tokens=self.output_tokens,
+            keep=partial(self._keep, report.session),
+            show_session=session is not None,
+        )
+
+    def _keep(self, session: str, name: str, content: bytes) -> str:
+        from isthmus.stores.workspace import keep
+
+        if (workspace := self.sessions.workspace(session)) is None:
+            raise FileNotFoundError(errno.ENOENT, "the session has no workspace")
+        return keep(workspace, name, content)
+
+    def upstreams(self) -> tuple[UpstreamSnapshot, ...]:
+        """How each upstream stands."""
+        return tuple(self.catalogs.current.snapshots.values())
+
+    async def settled(self, timeout: float) -> None:
+        """Return once no upstream is connecting for the first time, or after `timeout` seconds."""
+        await self.catalogs.settled(timeout)
+
+    def layers(self) -> Mapping[str, str]:
+        """The protection layers of the sandbox, each `active` or why it is not."""
+        return self.sandbox.layers()
+
+
+@asynccontextmanager
+async def application(
+    configuration: Configuration, *, base: Path, log: Callable[[str], None]
+) -> AsyncIterator[Application]:
+    """Open an application, and close it with all its processes and connections.
+
+    `base` is the folder that relative paths of the configuration start from; `log` takes lines for the operator.
+    """
+    parts = await anyio.to_thread.run_sync(partial(_assembled, configuration, base, log))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(parts.catalogs.run)
+        tasks.start_soon(parts.sandbox.run)
+        try:
+            yield parts
+        finally:
+            with anyio.CancelScope(shield=True):
+                await parts.sessions.close()
+                await parts.sandbox.close()
+            tasks.cancel_scope.cancel()
+
+
+def _assembled(configuration: Configuration, base: Path, log: Callable[[str], None]) -> Application:
+    from isthmus_sandbox.pool import Pool, Settings
+
+    from isthmus.credentials.static import StaticCredentials
+    from isthmus.gateway import Gateway
+    from isthmus.redaction import Redactor
+    from isthmus.service.catalogs import Catalogs
+    from isthmus.service.execute import ExecuteService, Sources
+    from isthmus.service.host import HostOperations
+    from isthmus.service.search import SearchService
+    from isthmus.service.sessions import Sessions
+    from isthmus.validation import Validation
+
+    limits, policy, validation = configuration.limits, policy_of(configuration), Validation()
+    upstreams = {
+        name: _upstream(name, config, configuration, base, validation)
+        for name, config in configuration.upstreams.items()
+    }
+    credentials = StaticCredentials(configuration.upstreams)
+    catalogs = Catalogs(upstreams, policy.classify, policy.visible)
+    sandbox = Pool(Settings(memory_mb=limits.memory_mb, cpu=limits.cpu, spares=limits.spare_workers), log=log)
+    sessions = Sessions(sandbox, limits.sessions, limits.session_idle, time.monotonic, partial(_new_id, "s"))
+    mark = partial(_mark, policy)
+    searching = SearchService(limits.search_tokens, policy.visible, mark)
+
+    async def search_now(query: str | list[str], *, upstream: str | None, detail: str, limit: int) -> str:
+        return searching.search(catalogs.current, query, upstream=upstream, detail=detail, limit=limit)
+
+    gateway = Gateway(
+        catalogs,
+        upstreams,
+        policy,
+        credentials,
+        Redactor({*credentials.secrets(), *environment_secrets(configuration)}),
+        validation.check,
+    )
+    executing = ExecuteService(
+        sandbox,
+        sessions,
+        catalogs,
+        gateway,
+        HostOperations(catalogs, search_now, policy.visible, mark),
+        limits,
+        Sources(_new_id, partial(secrets.token_hex, 32), time.time, time.monotonic),
+        log,
+    )
+    return Application(sandbox, catalogs, searching, executing, sessions, limits.output_tokens)
+
+
+def policy_of(configuration: Configuration) -> Policy:
+    """The operator's rules, as the configuration has them."""
+    said = configuration.policy
+    rules = {
+        name: UpstreamRules(
+            allow=None if config.allow is None else frozenset(config.allow),
+            only=None if config.only is None else tuple(config.only),
+            effects=config.effects,
+        )
+        for name, config in configuration.upstreams.items()
+    }
+    return Policy(frozenset(said.allow), frozenset(said.approve), tuple(said.deny), rules)
+
+
+_SECRET_NAME = re.compile(r"key|token|secret|passw|credential|auth|cookie|dsn|_url$|private", re.IGNORECASE)
+
+
+def environment_secrets(configuration: Configuration) -> Iterator[str]:
+    """The values of upstreams' environment variables that their names give away as secrets."""
+    for config in configuration.upstreams.values():
+        yield from (value.get_secret_value() for name, value in config.env.items() if _SECRET_NAME.search(name))
+
+
+def _mark(policy: Policy, operation: Operation) -> str:
+    match policy.standing(operation):
+        case Allow():
+            return ""
+        case Ask():
+            return "needs approval"
+        case _:
+            return "not allowed"
+
+
+def _upstream(
+    name: str, config: UpstreamConfig, configuration: Configuration, base: Path, validation: Validation
+) -> Upstream:
+    if config.openapi is not None:
+        from isthmus.upstreams.http import HttpUpstream
+        from isthmus.upstreams.http import Settings as HttpSettings
+
+        return HttpUpstream(name, config, HttpSettings(folder=base, answer_bytes=configuration.limits.answer_bytes))
+    from isthmus.upstreams.mcp import McpUpstream
+
+    return McpUpstream(
+        config, name, answer_bytes=configuration.limits.answer_bytes, problems=validation.answer_problems
+    )
+
+
+def _new_id(kind: str) -> str:
+    """A handle that cannot be guessed: `s-3f9c…`."""
+    return f"{kind}-{secrets.token_hex(8)}"

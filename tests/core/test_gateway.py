@@ -1,0 +1,210 @@
+"""The gateway: the only way to the world, and everything that must happen on it, in order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import pytest
+
+from isthmus.catalog.catalog import Catalog
+from isthmus.errors import InvalidArguments, NotFound, Refused, UpstreamError, UpstreamUnavailable
+from isthmus.gateway import Gateway
+from isthmus.journal import Began, Journal
+from isthmus.model import (
+    Answer,
+    CallStatus,
+    Credential,
+    Effect,
+    Principal,
+    UpstreamSnapshot,
+    UpstreamState,
+)
+from isthmus.policy import Policy, UpstreamRules
+from isthmus.redaction import Redactor
+from isthmus.validation import Validation
+from tests.simulators.upstream import Handler, SimulatedUpstream, operation
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "token-7c1f09ab55"
+GET = operation("tracker.issues.get", required={"number": {"type": "integer"}})
+CLOSE = operation("tracker.issues.close", Effect.WRITE, required={"number": {"type": "integer"}})
+DROP = operation("tracker.drop", Effect.DESTRUCTIVE)
+
+
+@dataclass
+class Catalogs:
+    """A fixed view; waiting for a connection makes it `after`, where that is given."""
+
+    catalog: Catalog
+    state: UpstreamState = UpstreamState.READY
+    after: Catalog | None = None
+    waited: list[float] = field(default_factory=list)
+
+    def snapshot(self, upstream: str) -> UpstreamSnapshot | None:
+        return UpstreamSnapshot("tracker", self.state, problem="it hangs") if upstream == "tracker" else None
+
+    async def connected(self, upstream: str, seconds: float) -> None:
+        self.waited.append(seconds)
+        if self.after is not None:
+            self.catalog, self.state = self.after, UpstreamState.READY
+
+
+class Vault:
+    """Gives one credential, and remembers who asked for it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def credential(self, upstream: str, principal: Principal) -> Credential | None:
+        self.asked.append(f"{principal.name}@{upstream}")
+        return Credential(headers={"Authorization": f"Bearer {SECRET}"})
+
+
+class House:
+    """A gateway in front of one simulated tracker."""
+
+    def __init__(self, catalogs: Catalogs | None = None, **handlers: Handler) -> None:
+        names = {name.replace("__", "."): handler for name, handler in handlers.items()}
+        self.tracker = SimulatedUpstream("tracker", (GET, CLOSE, DROP), names)
+        self.vault = Vault()
+        self.catalogs = catalogs or Catalogs(Catalog.build((GET, CLOSE, DROP)))
+        rules = {"tracker": UpstreamRules(allow=frozenset({Effect.READ, Effect.WRITE}))}
+        self.gateway = Gateway(
+            self.catalogs,
+            {"tracker": self.tracker},
+            Policy(upstreams=rules),
+            self.vault,
+            Redactor([SECRET]),
+            Validation().check,
+        )
+        self.journal = Journal(Began("x1", "s1", "alice", "", "00", 0.0), clock=lambda: 0.0)
+
+    async def call(self, name: str, *positional: Any, **arguments: Any) -> Answer:
+        with anyio.fail_after(5):
+            return await self.gateway.call(name, positional, arguments, Principal("alice"), self.journal)
+
+    @property
+    def statuses(self) -> list[CallStatus]:
+        return [record.status for record in self.journal.calls()]
+
+
+async def test_a_call_reaches_its_upstream_with_its_credential_and_is_recorded() -> None:
+    house = House(issues__get=lambda given: {"number": given["number"], "open": True})
+    answer = await house.call("tracker.issues.get", number=7)
+    assert answer.value == {"number": 7, "open": True}
+    assert house.tracker.calls == [("issues.get", {"number": 7})]
+    assert house.vault.asked == ["alice@tracker"]
+    assert house.statuses == ["done"]
+
+
+async def test_arguments_may_be_given_by_place() -> None:
+    house = House(issues__get=lambda given: given["number"])
+    assert (await house.call("tracker.issues.get", 7)).value == 7
+
+
+async def test_a_bad_argument_is_refused_before_anything_is_asked_or_sent() -> None:
+    house = House()
+    with pytest.raises(InvalidArguments, match="number"):
+        await house.call("tracker.issues.get", number="seven")
+    assert house.tracker.calls == []
+    assert house.vault.asked == []
+    assert house.statuses == ["failed"]
+
+
+async def test_what_policy_denies_is_never_sent_and_no_credential_is_fetched() -> None:
+    house = House()
+    with pytest.raises(Refused) as refused:
+        await house.call("tracker.drop")
+    assert "destructive" in refused.value.remedy
+    assert (house.tracker.calls, house.vault.asked, house.statuses) == ([], [], ["refused"])
+
+
+async def test_a_name_that_does_not_exist_brings_the_nearest_ones() -> None:
+    with pytest.raises(NotFound) as missing:
+        await House().call("tracker.issues.gett")
+    assert "tracker.issues.get" in missing.value.hint
+
+
+async def test_a_suggestion_never_names_what_policy_hides() -> None:
+    house = House()
+    object.__setattr__(house.gateway, "policy", Policy(deny=("tracker.drop",)))
+    with pytest.raises(NotFound) as missing:
+        await house.call("tracker.dropp")
+    assert "tracker.drop?" not in missing.value.hint
+
+
+async def test_an_unknown_upstream_is_told_with_those_there_are() -> None:
+    with pytest.raises(NotFound) as missing:
+        await House().call("trakker.issues.get")
+    assert "tracker" in missing.value.hint
+
+
+async def test_a_call_waits_for_an_upstream_that_is_still_connecting() -> None:
+    catalogs = Catalogs(Catalog.build(()), UpstreamState.CONNECTING, after=Catalog.build((GET,)))
+    house = House(catalogs, issues__get=lambda _: "here")
+    assert (await house.call("tracker.issues.get", number=1)).value == "here"
+    assert catalogs.waited == [10.0]
+
+
+async def test_a_call_to_an_upstream_that_failed_says_why() -> None:
+    with pytest.raises(UpstreamUnavailable, match="it hangs"):
+        await House(Catalogs(Catalog.build(()), UpstreamState.FAILED)).call("tracker.issues.get", number=1)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UpstreamError("no", status=500), "failed"),
+        (UpstreamUnavailable("no answer"), "unknown"),
+        (RuntimeError("a fault of ours"), "unknown"),
+    ],
+)
+async def test_the_record_says_only_what_is_certain(error: Exception, status: str) -> None:
+    def fail(_: Mapping[str, Any]) -> Any:
+        raise error
+
+    house = House(issues__close=fail)
+    with pytest.raises(type(error)):
+        await house.call("tracker.issues.close", number=1)
+    assert house.statuses == [status]
+
+
+async def test_a_call_cancelled_under_way_has_an_unknown_outcome() -> None:
+    async def hang(_: Mapping[str, Any]) -> Any:
+        await anyio.sleep_forever()
+
+    house = House(issues__close=hang)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: house.call("tracker.issues.close", number=1))
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert house.statuses == ["unknown"]
+
+
+async def test_an_echoed_secret_is_taken_out_of_answers_and_errors() -> None:
+    def echo(_: Mapping[str, Any]) -> Any:
+        return {"you sent": [f"Bearer {SECRET}"]}
+
+    def refuse(_: Mapping[str, Any]) -> Any:
+        raise UpstreamError(f"bad token {SECRET}", body={"token": SECRET}, hint=f"not {SECRET}")
+
+    house = House(issues__get=echo, issues__close=refuse)
+    assert SECRET not in repr(await house.call("tracker.issues.get", number=1))
+    with pytest.raises(UpstreamError) as caught:
+        await house.call("tracker.issues.close", number=1)
+    assert SECRET not in f"{caught.value} {caught.value.args} {caught.value.hint} {caught.value.body}"
+
+
+def test_the_journal_holds_no_argument() -> None:
+    journal = Journal(Began("x1", "s1", "alice", "", "00", 0.0), clock=lambda: 0.0)
+    journal.sent(GET, {"number": SECRET})
+    assert SECRET not in repr(journal.entries)
+
+
+def test_equal_calls_are_told_apart_by_how_many_came_before() -> None:
+    journal = Journal(Began("x1", "s1", "alice", "", "00", 0.0), clock=lambda: 0.0)
+    for number in (1, 2, 1):
+        journal.sent(GET, {"number": number})
+    assert [entry.occurrence for entry in journal.entries if hasattr(entry, "occurrence")] == [0, 0, 1]
