@@ -25,8 +25,8 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", type=Path, help="the configuration (default: ./isthmus.yaml)")
 
 
-def loaded(arguments: argparse.Namespace) -> Loaded:
-    """The configuration that is named, or else found; its warnings go to the log.
+def loaded(arguments: argparse.Namespace, *, quiet: bool = False) -> Loaded:
+    """The configuration that is named, or else found; its warnings go to the log, unless `quiet`.
 
     Raises:
         ConfigurationError: there is none, or it has faults.
@@ -36,7 +36,7 @@ def loaded(arguments: argparse.Namespace) -> Loaded:
 
     path = arguments.config or find(Path.cwd(), os.environ, sys.platform)
     found = load(path, os.environ)
-    for warning in found.warnings:
+    for warning in () if quiet else found.warnings:
         log(f"warning: {warning}")
     return found
 

@@ -98,11 +98,11 @@ def rendered(arguments: argparse.Namespace) -> str:
 
 
 def _upstream(arguments: argparse.Namespace) -> str:
-    if arguments.openapi:
+    if arguments.openapi is not None:
         return _entry(arguments.name or _from_address(arguments.openapi), f"openapi: {scalar(arguments.openapi)}")
-    if arguments.url:
+    if arguments.url is not None:
         return _entry(arguments.name or _from_address(arguments.url), f"url: {scalar(arguments.url)}")
-    if arguments.mcp:
+    if arguments.mcp is not None:
         command = _split(arguments.mcp)
         words = ", ".join(map(scalar, command))
         return _entry(arguments.name or _from_command(command), f"command: [{words}]")
@@ -145,8 +145,16 @@ def _from_command(command: list[str]) -> str:
 
 def scalar(text: str) -> str:
     """A text as YAML has it: in quotes wherever that is safer."""
-    plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
-    return text if plain else json.dumps(text, ensure_ascii=True)
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    return "".join(map(_escaped, json.dumps(text, ensure_ascii=False)))
+
+
+def _escaped(character: str) -> str:
+    """A character in double quotes; YAML takes some that cannot be seen for line breaks."""
+    if character.isprintable():
+        return character
+    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
 
 
 def _write(path: Path, content: str, *, force: bool) -> None:
