@@ -1,0 +1,44 @@
+"""The memory of an idle server with all its workers, by proportional share."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator
+
+import anyio
+
+from tests.benchmarks.frame import Benchmark, Figure, figures_of
+from tests.benchmarks.processes import memory_mb, tree
+from tests.benchmarks.servers import client_of, configured, ours
+from tests.benchmarks.wire import checked
+
+SETTLED = 3.0
+
+
+async def idle() -> AsyncIterator[Figure]:
+    """A server over stdio, after one search and one execute, left alone."""
+    with configured({}) as path:
+        async with client_of(ours(path)) as client:
+            await checked(client, "search", {"query": ""})
+            await checked(client, "execute", {"code": "1+1"})
+            await anyio.sleep(SETTLED)
+            children = [pid for pid in tree(os.getpid())[1:] if _parent_is(pid, os.getpid())]
+            began = time.perf_counter()
+            total = sum(memory_mb(pid) for pid in children)
+            processes = sum(len(tree(pid)) for pid in children)
+    yield Figure(
+        "idle server and its workers",
+        total,
+        "MB",
+        target=150,
+        detail=f"{processes} processes, read in {time.perf_counter() - began:.2f} s",
+    )
+
+
+def _parent_is(pid: int, parent: int) -> bool:
+    with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - a file of the kernel
+        return int(file.read().rpartition(")")[2].split()[1]) == parent
+
+
+BENCHMARKS = (Benchmark("idle", "memory for an idle server", figures_of(idle)),)

@@ -1,0 +1,85 @@
+"""The peers that are measured beside us: `python -m tests.benchmarks.peers install` gets them.
+
+They go into a folder of their own: ISTHMUS_PEERS, or `isthmus-peers` in the user's cache. Each has its own virtual
+environment; nothing is installed into ours.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks.frame import ROOT, NotMeasured
+
+FOLDER = Path(os.environ.get("ISTHMUS_PEERS", Path.home() / ".cache" / "isthmus-peers"))
+PYTHON_PACKAGES = {"eryx": "pyeryx==0.11.0", "monty": "pydantic-monty==1.4.0"}
+NODE_PACKAGE = "pyodide@314.0.7"
+DRIVERS = Path(__file__).parent / "drivers"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Something that runs Python: its name, and the command of its driver."""
+
+    name: str
+    command: Sequence[str]
+    folder: Path = ROOT
+
+
+def native() -> Engine:
+    """CPython 3.13, the baseline.
+
+    Raises:
+        NotMeasured: there is none; ISTHMUS_PYTHON313 can name it.
+    """
+    versions = sorted(Path.home().glob(".pyenv/versions/3.13.*/bin/python3.13"))
+    candidates = [os.environ.get("ISTHMUS_PYTHON313"), *map(str, versions), shutil.which("python3.13")]
+    for candidate in filter(None, candidates):
+        if subprocess.run([candidate, "-V"], capture_output=True, check=False).stdout.startswith(b"Python 3.13"):
+            return Engine("native CPython 3.13", [candidate, "-I", str(DRIVERS / "native.py")])
+    raise NotMeasured("no CPython 3.13: set ISTHMUS_PYTHON313")
+
+
+def ours() -> Engine:
+    """A guest of our own."""
+    return Engine("isthmus", [sys.executable, "-m", "tests.benchmarks.drivers.isthmus"])
+
+
+def peer(name: str) -> Engine:
+    """One of the peers.
+
+    Raises:
+        NotMeasured: it is not installed.
+    """
+    if name == "pyodide":
+        node = shutil.which("node")
+        if not node or not (FOLDER / "node_modules" / "pyodide").is_dir():
+            raise NotMeasured(f"{name} is not installed: python -m tests.benchmarks.peers install")
+        return Engine(name, [node, str(DRIVERS / "pyodide.mjs")], FOLDER)
+    python = FOLDER / name / "bin" / "python"
+    if not python.exists():
+        raise NotMeasured(f"{name} is not installed: python -m tests.benchmarks.peers install")
+    return Engine(name, [str(python), "-I", str(DRIVERS / f"{name}.py")])
+
+
+def install() -> None:
+    """Install every peer that is missing, from the registries that pip and npm are set up for."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, package in PYTHON_PACKAGES.items():
+        if not (FOLDER / name).is_dir():
+            venv.create(FOLDER / name, with_pip=True)
+            subprocess.run([FOLDER / name / "bin" / "pip", "install", "--quiet", package], check=True)
+    if npm := shutil.which("npm"):
+        subprocess.run([npm, "install", "--silent", "--no-audit", "--no-fund", NODE_PACKAGE], cwd=FOLDER, check=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["install"]:
+        sys.exit("usage: python -m tests.benchmarks.peers install")
+    install()

@@ -1,0 +1,62 @@
+"""Processes looked at from outside: their processor time and their memory, children included (Linux)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.benchmarks.frame import NotMeasured
+
+PROC = Path("/proc")
+
+
+def tree(root: int) -> list[int]:
+    """A process and all its descendants.
+
+    Raises:
+        NotMeasured: this system has no /proc.
+    """
+    if not PROC.joinpath("self/schedstat").exists():
+        raise NotMeasured("it needs Linux's /proc")
+    children: dict[int, list[int]] = {}
+    for entry in PROC.iterdir():
+        if entry.name.isdigit() and (parent := _parent(entry)) is not None:
+            children.setdefault(parent, []).append(int(entry.name))
+    found = [root]
+    for pid in found:
+        found.extend(children.get(pid, ()))
+    return found
+
+
+def _parent(entry: Path) -> int | None:
+    try:
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return None  # it has just ended
+
+
+def busy_ms(root: int) -> dict[int, float]:
+    """Milliseconds on a processor so far, of each process in the tree, all threads together."""
+    return {pid: _on_cpu(pid) for pid in tree(root)}
+
+
+def _on_cpu(pid: int) -> float:
+    total = 0
+    try:
+        for task in (PROC / str(pid) / "task").iterdir():
+            total += int((task / "schedstat").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return total / 1e6
+    return total / 1e6
+
+
+def memory_mb(root: int | None = None) -> float:
+    """Megabytes of the tree by proportional share (PSS): pages in common are counted once."""
+    total = 0
+    for pid in tree(os.getpid() if root is None else root):
+        try:
+            lines = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total / 1000
