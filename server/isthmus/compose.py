@@ -185,7 +185,9 @@ def policy_of(configuration: Configuration) -> Policy:
         )
         for name, config in configuration.upstreams.items()
     }
-    return Policy(frozenset(said.allow), frozenset(said.approve), tuple(said.deny), rules)
+    return Policy(
+        frozenset(said.allow), frozenset(said.approve), tuple(said.deny), rules, tuple(said.allow_operations)
+    )
 
 
 _SECRET_NAME = re.compile(r"key|token|secret|passw|credential|auth|cookie|dsn|_url$|private", re.IGNORECASE)

@@ -5,7 +5,7 @@ Deny wins. What is not allowed is refused, and every refusal says who can change
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -46,12 +46,17 @@ class UpstreamRules:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The operator's rules. `deny` holds globs of whole operation ids: `github.repos.delete`."""
+    """The operator's rules.
+
+    `deny` and `allow_operations` hold globs of whole operation ids: `github.repos.delete`. What the latter names is
+    allowed whatever its effect, if it is neither denied nor left out; where its effect needs approval, it still does.
+    """
 
     allow: frozenset[Effect] = frozenset({Effect.READ})
     approve: frozenset[Effect] = frozenset()
     deny: tuple[str, ...] = ()
     upstreams: Mapping[str, UpstreamRules] = field(default_factory=dict)
+    allow_operations: tuple[str, ...] = ()
 
     def classify(self, operation: Operation) -> Operation:
         """The operation with the effect that the operator gave it; the last glob that matches counts."""
@@ -83,7 +88,7 @@ class Policy:
             )
         if operation.effect in self.approve:
             return Ask(f"{operation.id} ({operation.effect}) needs the user's approval")
-        if operation.effect in self._allowed(operation):
+        if operation.effect in self._allowed(operation) or _matching(self.allow_operations, operation):
             return Allow()
         return Deny(
             f"{operation.id} is a {operation.effect} operation, and only {_listed(self._allowed(operation))} is allowed",
@@ -98,13 +103,18 @@ class Policy:
         return self.allow if said is None else said
 
     def _denied_by(self, operation: Operation) -> str | None:
-        names = (operation.id, f"{operation.upstream}.{operation.original}")
-        return next((glob for glob in self.deny if any(fnmatchcase(name, glob) for name in names)), None)
+        return _matching(self.deny, operation)
 
     def _selected(self, operation: Operation) -> bool:
         only = self._rules(operation).only
         names = (_local(operation), operation.original)
         return only is None or any(fnmatchcase(name, glob) for glob in only for name in names)
+
+
+def _matching(globs: Iterable[str], operation: Operation) -> str | None:
+    """The first of the globs that matches the operation, by its id or by the upstream's own name for it."""
+    names = (operation.id, f"{operation.upstream}.{operation.original}")
+    return next((glob for glob in globs if any(fnmatchcase(name, glob) for name in names)), None)
 
 
 def _local(operation: Operation) -> str:
