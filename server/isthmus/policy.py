@@ -90,8 +90,9 @@ class Policy:
             return Ask(f"{operation.id} ({operation.effect}) needs the user's approval")
         if operation.effect in self._allowed(operation) or _matching(self.allow_operations, operation):
             return Allow()
+        allowed = _listed(self._allowed(operation))
         return Deny(
-            f"{operation.id} is a {operation.effect} operation, and only {_listed(self._allowed(operation))} is allowed",
+            f"{operation.id} is a {operation.effect} operation, and only {allowed} is allowed",
             _ask_user(f"add {operation.effect.value!r} to upstreams.{operation.upstream}.allow"),
         )
 
