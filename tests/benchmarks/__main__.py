@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 
+from isthmus_sandbox.protocol import SandboxUnavailable
 from tests.benchmarks.frame import Benchmark, NotMeasured
 
 MODULES = ("guest", "wire", "calls", "waiting", "start", "search", "memory", "cpu", "tokens")
@@ -53,7 +54,7 @@ def run(module: str, benchmark: Benchmark, counts: dict[str, int]) -> None:
         for figure in benchmark.measure():
             counts[figure.verdict] += 1
             print(figure.line(), flush=True)
-    except NotMeasured as reason:
+    except (NotMeasured, SandboxUnavailable) as reason:
         counts["not measured"] += 1
         print(f"  not measured: {reason}")
     except Exception:  # noqa: BLE001 - one broken benchmark does not hide the others
