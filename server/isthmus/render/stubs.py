@@ -219,8 +219,8 @@ def _stem(word: str) -> str:
 _EMPTY = frozenset(
     words(
         "a an the of for to in on by with from and or is are be been it its this that which who will can may must if "
-        "as at id ids identifier unique name names given specified value values account owner repository string integer "
-        "number boolean list array object parameter field want used use set get whether required optional should case "
-        "sensitive insensitive not extension without git"
+        "as at id ids identifier unique name names given specified value values account owner repository string "
+        "integer number boolean list array object parameter field want used use set get whether required optional "
+        "should case sensitive insensitive not extension without git"
     )
 )

@@ -1,0 +1,145 @@
+"""What a search answers, laid out within a budget of tokens: the best as stubs, the rest as lines, the remainder counted.
+
+Every entry first gets the least that can be said of it, one line. What is left of the budget then buys more, in the order
+of rank: the first ones the whole stub, those after them a short one. Nothing is cut in the middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from isthmus.model import Operation
+from isthmus.render.stubs import BRIEF, FILE, FULL, NORMAL, Depth, Stub, one_liner, stub
+from isthmus.render.tokens import estimate
+
+Detail = Literal["names", "signatures", "full"]
+
+_LEVELS: dict[Detail, tuple[Depth, ...]] = {
+    "names": (),
+    "signatures": (BRIEF, NORMAL),
+    "full": (NORMAL, FILE, FULL),
+}
+_FIRST = 3
+"""Entries of each section that are to have their whole stub before others have a short one."""
+
+_CLOSING = 30
+"""Tokens kept for the line that counts what was left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An operation to show. `likely` is false for one that only just matched: a line is enough for it."""
+
+    operation: Operation
+    likely: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The answer to one query: entries, best first, under lines of introduction.
+
+    `remainder` says what is left out, given how many entries are not shown; empty where there is nothing to say.
+    """
+
+    introduction: tuple[str, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    remainder: Callable[[int], str] = lambda _: ""
+
+
+@dataclass(slots=True)
+class _Item:
+    """An entry on its way: how much of it is shown, and what that costs in tokens."""
+
+    section: int
+    rank: int
+    entry: Entry
+    stub: Stub | None
+    cost: int
+
+
+@dataclass(slots=True)
+class Layout:
+    """Fits sections into a budget. `mark` is what is added to an operation's effect."""
+
+    budget: int  # tokens
+    detail: Detail
+    mark: Callable[[Operation], str]
+    _left: int = field(init=False, default=0)
+
+    def text(self, opening: Sequence[str], sections: Sequence[Section]) -> str:
+        """The whole answer. An operation that several sections found is shown where it stands best, once."""
+        fixed = [*opening, *(line for section in sections for line in section.introduction)]
+        self._left = self.budget - estimate("\n".join(fixed)) - _CLOSING * max(len(sections), 1)
+        items = list(self._lines(sections))
+        for depths in self._rounds():
+            self._upgrade(items, depths)
+        return "\n".join([*opening, *self._written(sections, items)])
+
+    def _lines(self, sections: Sequence[Section]) -> Iterator[_Item]:
+        """One line for each entry, section by section in turn, as far as the budget goes."""
+        seen: set[str] = set()
+        for rank, section in _in_turn(sections):
+            entry = sections[section].entries[rank]
+            if entry.operation.id in seen:
+                continue
+            cost = estimate(self._line(entry)) + 1
+            if cost > self._left and seen:
+                break
+            seen.add(entry.operation.id)
+            self._left -= cost
+            yield _Item(section, rank, entry, None, cost)
+
+    def _rounds(self) -> Iterator[tuple[Callable[[_Item], bool], Depth]]:
+        levels = _LEVELS[self.detail]
+        if levels:
+            yield (lambda item: item.rank == 0), levels[-1]
+            yield (lambda item: item.rank < _FIRST and item.entry.likely), levels[min(1, len(levels) - 1)]
+            yield (lambda item: item.rank < _FIRST), levels[0]
+            yield (lambda item: item.entry.likely), levels[0]
+            yield (lambda item: item.entry.likely), levels[min(1, len(levels) - 1)]
+
+    def _upgrade(self, items: Sequence[_Item], wanted: tuple[Callable[[_Item], bool], Depth]) -> None:
+        chosen, depth = wanted
+        for item in sorted(items, key=lambda each: (each.rank, each.section)):
+            if chosen(item) and self._left > 0:
+                better = stub(item.entry.operation, depth, self.mark(item.entry.operation))
+                cost = estimate(better.text) + 1
+                if item.cost < cost <= item.cost + self._left:
+                    self._left -= cost - item.cost
+                    item.stub, item.cost = better, cost
+
+    def _written(self, sections: Sequence[Section], items: Sequence[_Item]) -> Iterator[str]:
+        defined: set[tuple[str, str]] = set()
+        shown = {item.entry.operation.id for item in items}
+        for number, section in enumerate(sections):
+            yield from section.introduction
+            for item in sorted((each for each in items if each.section == number), key=lambda each: each.rank):
+                yield from self._entry(item, defined)
+            hidden = sum(entry.operation.id not in shown for entry in section.entries)
+            if remark := section.remainder(hidden):
+                yield remark
+
+    def _entry(self, item: _Item, defined: set[tuple[str, str]]) -> Iterator[str]:
+        if item.stub is None:
+            yield self._line(item.entry)
+            return
+        yield item.stub.head
+        for definition in item.stub.types:
+            key = (item.entry.operation.upstream, definition.text)
+            if key not in defined:
+                defined.add(key)
+                yield definition.text
+
+    def _line(self, entry: Entry) -> str:
+        return one_liner(entry.operation, self.mark(entry.operation))
+
+
+def _in_turn(sections: Sequence[Section]) -> Iterator[tuple[int, int]]:
+    """(rank, section) of all entries: the best of each section, then the second best of each."""
+    deepest = max((len(section.entries) for section in sections), default=0)
+    for rank in range(deepest):
+        for number, section in enumerate(sections):
+            if rank < len(section.entries):
+                yield rank, number
