@@ -1,16 +1,7 @@
-"""What host and guest say to each other, as values, and the decoder of what a worker sends.
+"""What host and guest say to each other, as values.
 
-A frame is a length (4 bytes, little endian), a kind (1 byte) and a JSON text. The shapes of the JSON texts are
-written beside the WIT (`specs/guest.wit`) and agreed by both sides:
-
-    program  {"source", "seed", "now", "upstreams", "output_bytes"}
-    step     {"requests": [[call, operation, arguments, positional, awaited, blobs], ...],
-              "cancellations": [call, ...], "output": text, "wake_after_ms": number | null}
-    events   [[call, "value" | "error" | "item" | "end", payload, blobs], ...]
-    outcome  {"ok", "value", "blobs", "kind", "output", "error", "notes", "dropped"}
-
-Bytes cannot stand in JSON. A value that holds some travels as the value with `null` in their places, and beside
-it `blobs`: `[[path, base64], ...]`, where a path is the list of keys and indices that leads to the place.
+The shapes of the JSON texts are written beside the WIT (`specs/guest.wit`). `frames` decodes and encodes them, and
+`wire` has the few bytes that go round each on its way between the server and a worker.
 """
 
 from __future__ import annotations
