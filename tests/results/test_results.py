@@ -105,7 +105,8 @@ def test_a_failure_shows_what_happened_before_it_then_the_error_with_its_line_an
         "NotFound",
         "no repository x/y",
         line=2,
-        trace='line 2\n  r = await github.repos.get("x", "y")\n            ^^^^^^^^^^^^^^^^^^^^^^^^^^',
+        trace='  File "<program>", line 2, in the program\n    r = await github.repos.get("x", "y")\n'
+        "        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\nNotFound: no repository x/y",
         hint="check owner and repo",
         code="not_found",
     )
@@ -114,11 +115,27 @@ def test_a_failure_shows_what_happened_before_it_then_the_error_with_its_line_an
     assert rendered.text.splitlines() == [
         "output:",
         "starting",
-        "error: NotFound: no repository x/y",
-        "  line 2",
-        '    r = await github.repos.get("x", "y")',
-        "              ^^^^^^^^^^^^^^^^^^^^^^^^^^",
+        "error: NotFound at line 2: no repository x/y",
+        '  r = await github.repos.get("x", "y")',
+        "      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
         "hint: check owner and repo",
+    ]
+
+
+def test_a_trace_through_functions_keeps_every_place() -> None:
+    trace = (
+        '  File "<program>", line 5, in the program\n    f()\n  File "<program>", line 2, in f\n    1 / 0\n    ~~^~~\n'
+        "ZeroDivisionError: division by zero\nWhile handling: KeyError: 'a'"
+    )
+    failure = Failure("ZeroDivisionError", "division by zero", line=5, trace=trace)
+    assert laid_out(replace(EMPTY, ok=False, error=failure)).text.splitlines() == [
+        "error: ZeroDivisionError at line 5: division by zero",
+        '    File "<program>", line 5, in the program',
+        "      f()",
+        '    File "<program>", line 2, in f',
+        "      1 / 0",
+        "      ~~^~~",
+        "  While handling: KeyError: 'a'",
     ]
 
 

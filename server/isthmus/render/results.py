@@ -13,6 +13,7 @@ where its structure allows, says how much is missing, and lies whole in the work
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -203,14 +204,23 @@ def _closing(report: Report, budget: int, *, show_session: bool, resumable: bool
 
 def _error(failure: Failure, budget: int) -> list[str]:
     """The error with its place, the program's own lines with carets, and the hint."""
-    place = f" at line {failure.line}" if failure.line is not None and not failure.trace.strip() else ""
+    place = f" at line {failure.line}" if failure.line is not None else ""
     message = _short(indented(failure.message), budget // 2)
     lines = [f"error: {one_line(failure.type)[:100]}{place}: {message}".rstrip(": ")]
-    if failure.trace.strip():
-        lines.append("  " + _short(indented(failure.trace.strip("\n")), budget // 3))
+    if trace := _trace(failure):
+        lines.append("  " + _short(indented(trace), budget // 3))
     if failure.hint.strip():
         lines.append(f"hint: {_short(one_line(failure.hint), budget // 4)}")
     return lines
+
+
+def _trace(failure: Failure) -> str:
+    """The trace without what the line above it says: the error itself, and the place if there is only one."""
+    said = f"{failure.type}: {failure.message}" if failure.message else failure.type
+    lines = f"\n{failure.trace}\n".replace(f"\n{said}\n", "\n", 1).strip("\n").split("\n")
+    if failure.line is not None and lines[0].lstrip().startswith(f'File "<program>", line {failure.line}'):
+        lines = lines if any(line.lstrip().startswith("File ") for line in lines[1:]) else lines[1:]
+    return textwrap.dedent("\n".join(lines)).strip("\n")
 
 
 def _notes(notes: Sequence[str], budget: int) -> list[str]:
