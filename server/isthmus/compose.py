@@ -26,10 +26,11 @@ from isthmus.policy import Allow, Ask, Policy, UpstreamRules
 
 if TYPE_CHECKING:
     from isthmus.ports import Sandbox, Upstream
+    from isthmus.render.fragments import Detail
     from isthmus.render.results import Rendered
     from isthmus.service.catalogs import Catalogs
     from isthmus.service.execute import ExecuteService
-    from isthmus.service.search import SearchService
+    from isthmus.service.host import Search
     from isthmus.service.sessions import Sessions
     from isthmus.validation import Validation
 
@@ -45,7 +46,7 @@ class Application:
 
     sandbox: Sandbox
     catalogs: Catalogs
-    searching: SearchService
+    searching: Search
     executing: ExecuteService
     sessions: Sessions
     output_tokens: int
@@ -55,12 +56,12 @@ class Application:
         query: str | list[str],
         *,
         upstream: str | None = None,
-        detail: str = "signatures",
+        detail: Detail = "signatures",
         limit: int = 8,
     ) -> str:
         """The fragments of API that a task needs, as a text for the model."""
         await self.catalogs.settled(PATIENCE)
-        return self.searching.search(self.catalogs.current, query, upstream=upstream, detail=detail, limit=limit)
+        return await self.searching(query, upstream=upstream, detail=detail, limit=limit)
 
     async def execute(
         self,
@@ -115,7 +116,7 @@ async def application(
     parts = await anyio.to_thread.run_sync(partial(_assembled, configuration, base, log))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(parts.catalogs.run)
-        tasks.start_soon(parts.sandbox.run)
+        await parts.sandbox.start()
         try:
             yield parts
         finally:
@@ -126,17 +127,18 @@ async def application(
 
 
 def _assembled(configuration: Configuration, base: Path, log: Callable[[str], None]) -> Application:
-    from isthmus_sandbox.pool import Pool, Settings
-
     from isthmus.credentials.static import StaticCredentials
     from isthmus.gateway import Gateway
     from isthmus.redaction import Redactor
     from isthmus.service.catalogs import Catalogs
     from isthmus.service.execute import ExecuteService, Sources
     from isthmus.service.host import HostOperations
-    from isthmus.service.search import SearchService
+    from isthmus.service.search import search
     from isthmus.service.sessions import Sessions
     from isthmus.validation import Validation
+    from isthmus_sandbox.pool import Pool
+    from isthmus_sandbox.settings import Limits as WorkerLimits
+    from isthmus_sandbox.settings import Settings
 
     limits, policy, validation = configuration.limits, policy_of(configuration), Validation()
     upstreams = {
@@ -145,13 +147,25 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
     }
     credentials = StaticCredentials(configuration.upstreams)
     catalogs = Catalogs(upstreams, policy.classify, policy.visible)
-    sandbox = Pool(Settings(memory_mb=limits.memory_mb, cpu=limits.cpu, spares=limits.spare_workers), log=log)
+    workers = WorkerLimits(memory_mb=limits.memory_mb, cpu=limits.cpu)
+    sandbox = Pool(Settings(workers, spares=limits.spare_workers), progress=log)
     sessions = Sessions(sandbox, limits.sessions, limits.session_idle, time.monotonic, partial(_new_id, "s"))
     mark = partial(_mark, policy)
-    searching = SearchService(limits.search_tokens, policy.visible, mark)
 
-    async def search_now(query: str | list[str], *, upstream: str | None, detail: str, limit: int) -> str:
-        return searching.search(catalogs.current, query, upstream=upstream, detail=detail, limit=limit)
+    async def search_now(query: str | list[str], *, upstream: str | None, detail: Detail, limit: int) -> str:
+        now = catalogs.current
+        return search(
+            now.catalog,
+            now.index,
+            now.snapshots,
+            query,
+            upstream,
+            detail,
+            limit,
+            budget_tokens=limits.search_tokens,
+            visible=policy.visible,
+            mark=mark,
+        )
 
     gateway = Gateway(
         catalogs,
@@ -171,7 +185,7 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
         Sources(_new_id, partial(secrets.token_hex, 32), time.time, time.monotonic),
         log,
     )
-    return Application(sandbox, catalogs, searching, executing, sessions, limits.output_tokens)
+    return Application(sandbox, catalogs, search_now, executing, sessions, limits.output_tokens)
 
 
 def policy_of(configuration: Configuration) -> Policy:
@@ -185,9 +199,7 @@ def policy_of(configuration: Configuration) -> Policy:
         )
         for name, config in configuration.upstreams.items()
     }
-    return Policy(
-        frozenset(said.allow), frozenset(said.approve), tuple(said.deny), rules, tuple(said.allow_operations)
-    )
+    return Policy(frozenset(said.allow), frozenset(said.approve), tuple(said.deny), rules, tuple(said.allow_operations))
 
 
 _SECRET_NAME = re.compile(r"key|token|secret|passw|credential|auth|cookie|dsn|_url$|private", re.IGNORECASE)

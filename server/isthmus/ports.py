@@ -90,6 +90,10 @@ class Guest(Protocol):
 class Sandbox(Protocol):
     """Where guests come from."""
 
+    async def start(self) -> None:
+        """Begin to prepare guests, in the background; returns at once. `close` must follow."""
+        ...
+
     async def open(self, workspace: Path | None = None) -> Guest:
         """A guest that has never seen a program: a spare where there is one, else a new worker.
 

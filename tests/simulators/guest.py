@@ -51,6 +51,9 @@ class ScriptedSandbox:
     folder: Path
     guests: list[ScriptedGuest] = field(default_factory=list)
 
+    async def start(self) -> None:
+        pass
+
     async def open(self, workspace: Path | None = None) -> ScriptedGuest:
         if workspace is None:
             workspace = self.folder / f"w{len(self.guests)}"

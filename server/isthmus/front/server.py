@@ -16,7 +16,9 @@ from mcp.server.lowlevel import Server
 from isthmus import __version__
 from isthmus.errors import ProgramError
 from isthmus.front import tools
-from isthmus.render.results import Block, Rendered
+from isthmus.render.fragments import Detail
+from isthmus.render.results import Rendered
+from isthmus.render.results_blocks import Block
 
 PROGRESS_CHARACTERS = 200
 """Of what a program prints, this much of the last line goes into a progress notification."""
@@ -25,7 +27,7 @@ PROGRESS_CHARACTERS = 200
 class Application(Protocol):
     """What the face needs of the house behind it."""
 
-    async def search(self, query: str | list[str], *, upstream: str | None, detail: str, limit: int) -> str:
+    async def search(self, query: str | list[str], *, upstream: str | None, detail: Detail, limit: int) -> str:
         """The fragments that a task needs."""
         ...
 

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import anyio
+from mcp.server.context import ServerRequestContext
 from mcp.server.stdio import stdio_server
 
 from isthmus.front.server import Application, build
@@ -31,10 +32,12 @@ class Opening:
             raise RuntimeError("the application was closed before it was open")
         return self._application
 
-    async def middleware(self, context: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
+    async def middleware(
+        self, ctx: ServerRequestContext[Any, Any], call_next: Callable[[ServerRequestContext[Any, Any]], Awaitable[Any]]
+    ) -> Any:
         """Note that a request has been answered."""
         try:
-            return await call_next(context)
+            return await call_next(ctx)
         finally:
             self._answered.set()
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from isthmus.errors import ProgramError
+from isthmus.render.fragments import Detail
 
 INSTRUCTIONS = """\
 Isthmus joins you to all of the user's APIs through two tools. `search` finds operations and returns Python stubs; \
@@ -67,7 +68,7 @@ class SearchArguments:
 
     query: str | list[str]
     upstream: str | None = None
-    detail: str = "signatures"
+    detail: Detail = "signatures"
     limit: int = 8
 
 
@@ -90,8 +91,8 @@ def search_arguments(given: Mapping[str, Any]) -> SearchArguments:
     query = given.get("query", "")
     if not isinstance(query, str) and not (isinstance(query, list) and all(isinstance(q, str) for q in query)):
         raise ProgramError("query: a string, or a list of strings")
-    detail = given.get("detail") or "signatures"
-    if detail not in ("names", "signatures", "full"):
+    detail: Detail | None = next((each for each in get_args(Detail) if each == given.get("detail", "signatures")), None)
+    if detail is None:
         raise ProgramError('detail: "names", "signatures" or "full"')
     limit = given.get("limit") or 8
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= 50:

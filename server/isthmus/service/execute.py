@@ -116,21 +116,21 @@ class Run:
 
     async def report(self) -> Report:
         """Run, and tell."""
-        started = self.service.sources.ticks()
         report = Report(self.execution, self.session.handle, ok=False)
         async with self.session.turn:
             self.session.executions += 1
             report = await self._run(report)
             self.session.used = self.service.sources.ticks()
-        ms = (self.service.sources.ticks() - started) * 1000
-        return replace(report, calls=tuple(self.journal.calls()), notes=(*self.notes, *report.notes), ms=ms)
+        return replace(report, calls=tuple(self.journal.calls()), notes=(*self.notes, *report.notes))
 
     async def _run(self, report: Report) -> Report:
         limits = self.service.limits
         seconds = min(self.timeout or limits.wall, limits.wall)
         running: Execution | None = None
+        started = self.service.sources.ticks()
         try:
             guest = await self._guest()
+            started = self.service.sources.ticks()  # the first program on a machine waits for the compiler
             running = self._execution(guest)
             with anyio.fail_after(seconds):
                 outcome = await running.run(self._program())
@@ -144,8 +144,12 @@ class Run:
             await self._abandon()
             raise
         else:
-            return self._told(report, outcome, "".join(running.output))
-        return replace(report, error=failure, output="".join(running.output) if running else "")
+            return self._told(replace(report, ms=self._ms(started)), outcome, "".join(running.output))
+        output = "".join(running.output) if running else ""
+        return replace(report, error=failure, output=output, ms=self._ms(started))
+
+    def _ms(self, started: float) -> float:
+        return (self.service.sources.ticks() - started) * 1000
 
     async def _guest(self) -> Guest:
         guest = await self.session.enter(self.service.sandbox)

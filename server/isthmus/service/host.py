@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import anyio.to_thread
 
@@ -16,6 +16,7 @@ from isthmus.catalog.catalog import Catalog
 from isthmus.errors import InvalidArguments, NotFound
 from isthmus.model import Operation
 from isthmus.render.files import Files
+from isthmus.render.fragments import Detail
 from isthmus.render.stubs import help_text
 from isthmus.service.catalogs import Catalogs
 from isthmus_sandbox.protocol import Request
@@ -24,7 +25,7 @@ from isthmus_sandbox.protocol import Request
 class Search(Protocol):
     """The use case `search`, over the view of the moment."""
 
-    async def __call__(self, query: str | list[str], *, upstream: str | None, detail: str, limit: int) -> str:
+    async def __call__(self, query: str | list[str], *, upstream: str | None, detail: Detail, limit: int) -> str:
         """Stubs as a text."""
         ...
 
@@ -70,7 +71,11 @@ class HostOperations:
         if not isinstance(limit, int) or not 1 <= limit <= 50:
             raise InvalidArguments("limit: a whole number from 1 to 50")
         upstream = _text(arguments, "upstream") if arguments.get("upstream") is not None else None
-        detail = _text(arguments, "detail") if arguments.get("detail") is not None else "signatures"
+        detail: Detail | None = next(
+            (d for d in get_args(Detail) if d == (arguments.get("detail") or "signatures")), None
+        )
+        if detail is None:
+            raise InvalidArguments('detail: "names", "signatures" or "full"')
         return await self.search(query, upstream=upstream, detail=detail, limit=limit)
 
     def _help(self, name: str) -> str:
