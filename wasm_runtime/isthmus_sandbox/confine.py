@@ -1,7 +1,7 @@
 """The second layer: what the operating system itself does not let a worker do.
 
-`confine_family` is for a process and all its descendants, once, before it opens anything; `confine_worker` for one
-worker, when everything it needs is open. Both say of each layer `active`, or why it is not. Nothing is left out in
+`confine_family` is for a process and all its descendants, once, before it opens anything; `WorkerConfinement` for
+one worker, when everything it needs is open. Both say of each layer `active`, or why it is not. Nothing is left out in
 silence: whoever starts workers compares what a worker reports with what was promised (`Exit.LAYER`).
 """
 
@@ -10,9 +10,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from isthmus_sandbox.component import THREAD_STACK
 from isthmus_sandbox.settings import MIB, Limits
+
+if TYPE_CHECKING:
+    from isthmus_sandbox.seccomp import Filter
+
+if sys.platform != "win32":
+    import resource
 
 ACTIVE = "active"
 
@@ -41,21 +48,43 @@ def confine_family(parent: int) -> Layers:
     return layers
 
 
-def confine_worker(workspace: int | None, limits: Limits, *, baseline_bytes: int) -> Layers:
+class WorkerConfinement:
     """Limits of resources, only the workspace's files, only the system calls that are needed.
 
-    `workspace` is an open descriptor of its directory; `baseline_bytes` is what the process has of private memory.
+    Made before forking, so that a worker has nothing to load and little to do; applied once in each worker.
     """
-    layers = {"resource-limits": _attempt(lambda: _limit_resources(limits, baseline_bytes))}
-    if sys.platform != "linux":
-        missing = f"there is none on {sys.platform}"
-        return layers | {"landlock": missing, "seccomp": missing}
-    from isthmus_sandbox import landlock, linux, seccomp
 
-    linux.prctl(linux.PR_SET_DUMPABLE, 0)
-    if workspace is not None:
-        layers["landlock"] = _attempt(lambda: landlock.confine(workspace))
-    return layers | {"seccomp": _attempt(lambda: seccomp.Filter().apply())}
+    __slots__ = ("_landlock", "_limits", "_linux", "_most_private", "_seccomp")
+
+    def __init__(self, limits: Limits, *, baseline_bytes: int) -> None:
+        """`baseline_bytes` is what the process has of private memory; 0: unknown, and memory is not limited here."""
+        self._limits = limits
+        self._most_private = baseline_bytes and baseline_bytes + _worker_bytes(limits)
+        if sys.platform == "linux":
+            from isthmus_sandbox import landlock, linux, seccomp
+
+            self._landlock, self._linux = landlock, linux
+            self._seccomp = _made(seccomp.Filter)
+
+    def apply(self, workspace: int | None) -> Layers:
+        """Confine this process, for good. `workspace` is an open descriptor of its directory."""
+        layers = {"resource-limits": _attempt(lambda: _limit_resources(self._limits, self._most_private))}
+        if sys.platform != "linux" or workspace is None:
+            missing = f"there is none on {sys.platform}"
+            return layers | {"landlock": missing, "seccomp": missing}
+        self._linux.prctl(self._linux.PR_SET_DUMPABLE, 0)
+        layers["landlock"] = _attempt(lambda: self._landlock.confine(workspace))
+        if isinstance(self._seccomp, str):
+            return layers | {"seccomp": self._seccomp}
+        return layers | {"seccomp": _attempt(self._seccomp.apply)}
+
+
+def _made(make: Callable[[], Filter]) -> Filter | str:
+    """A filter, or why there is none."""
+    try:
+        return make()
+    except OSError as error:
+        return f"not active: {error}"
 
 
 def missing_layers(promised: Mapping[str, str], actual: Mapping[str, str]) -> list[str]:
@@ -69,10 +98,8 @@ def raise_stack_limit() -> None:
     Raises:
         OSError: the limit of the system is lower.
     """
-    try:
-        import resource
-    except ImportError:  # Windows: the guest is entered in a thread with a stack of its own
-        return
+    if sys.platform == "win32":
+        return  # the guest is entered in a thread with a stack of its own
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
     if soft != resource.RLIM_INFINITY and soft < THREAD_STACK:
         if hard != resource.RLIM_INFINITY and hard < THREAD_STACK:
@@ -89,19 +116,21 @@ def private_bytes() -> int:
         return 0
 
 
-def _limit_resources(limits: Limits, baseline_bytes: int) -> None:
-    import resource
+def _worker_bytes(limits: Limits) -> int:
+    """The guest's memory, and the copies that a frame needs on its way out: the guest's, bytes, str, bytes."""
+    return limits.memory_mb * MIB + 4 * max(limits.events_bytes, limits.outcome_bytes, limits.step_bytes)
 
-    # The guest's memory, and the copies that a frame needs on its way out: the WebAssembly string, bytes, str, bytes.
-    copies = 4 * max(limits.events_bytes, limits.outcome_bytes, limits.step_bytes)
-    most = baseline_bytes + limits.memory_mb * MIB + copies
+
+def _limit_resources(limits: Limits, most_private: int) -> None:
+    if sys.platform == "win32":
+        raise OSError("there are none on Windows")
     wanted = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: _DESCRIPTORS,
         resource.RLIMIT_FSIZE: limits.workspace_mb * MIB,
     }
-    if baseline_bytes:
-        wanted[resource.RLIMIT_DATA] = most
+    if most_private:
+        wanted[resource.RLIMIT_DATA] = most_private
     for kind, value in wanted.items():
         hard = resource.getrlimit(kind)[1]
         bounded = value if hard == resource.RLIM_INFINITY else min(value, hard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +16,15 @@ from isthmus_sandbox.channel import Channel, Disconnected
 from isthmus_sandbox.frames import decode_outcome, decode_step, encode_event, encode_program
 from isthmus_sandbox.launcher import Process
 from isthmus_sandbox.protocol import Event, GuestLost, Outcome, Program, ProtocolViolation, Step
-from isthmus_sandbox.settings import Limits
+from isthmus_sandbox.settings import MIB, Limits
 from isthmus_sandbox.values import clean
 from isthmus_sandbox.wire import Kind
+from isthmus_sandbox.workspace import is_empty, used_bytes
 
 _GONE_WITHIN = 10.0  # seconds, for a process that has been killed
 _LARGE = 1_000_000  # bytes: beyond it a frame is decoded off the event loop
+_LOOK_EVERY = 0.5  # seconds between two looks at the workspace of a program that runs
+_UNBOUNDED = 2**62
 _OUTCOME_EXTRA = 65_536  # what a worker puts round an outcome that it had to shorten
 
 _Exchange = Callable[[Step], Awaitable[Sequence[Event]]]
@@ -64,8 +68,10 @@ class WorkerGuest:
         if self._lost is not None:
             raise self._lost
         self._running = True
+        watch = _Watch(self._workspace, self._limits.workspace_mb, self._give_up)
         try:
-            return await self._converse(program, exchange)
+            outcome = await self._converse(program, exchange)
+            return await watch.conclude(outcome)
         except Disconnected:
             raise await self._bury() from None
         except ProtocolViolation as violation:
@@ -76,6 +82,7 @@ class WorkerGuest:
             self._give_up(GuestLost("the run was cancelled, and the worker ended"))
             raise
         finally:
+            watch.stop()
             self._running = False
 
     async def close(self) -> None:
@@ -124,6 +131,56 @@ class WorkerGuest:
         self._process.kill()
         self._channel.close()
         return self._lost
+
+
+class _Watch:
+    """Keeps the quota of a workspace while a program runs: looks twice a second, off the event loop.
+
+    A program that adds to files beyond the quota is ended. One that finds them so already, and removes some, is not.
+    """
+
+    __slots__ = ("_before", "_end", "_most", "_timer", "_workspace")
+
+    def __init__(self, workspace: Path, most_mb: int, end: Callable[[GuestLost], object]) -> None:
+        self._workspace = workspace
+        self._most = most_mb * MIB
+        self._end = end
+        self._before: int | None = None  # used when last looked at, if it was too much
+        self._timer: asyncio.TimerHandle | None = None
+        self._arm()
+
+    def stop(self) -> None:
+        """The program is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+
+    async def conclude(self, outcome: Outcome) -> Outcome:
+        """The outcome, with a note where the files take up too much."""
+        if is_empty(self._workspace):
+            return outcome
+        used = await anyio.to_thread.run_sync(used_bytes, self._workspace, self._most)
+        if used <= self._most:
+            return outcome
+        note = f"the files in /workspace take up more than the {self._most // MIB} MB that are allowed: remove some"
+        return replace(outcome, notes=(*outcome.notes, note))
+
+    def _arm(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look)
+
+    def _look(self) -> None:
+        looking = asyncio.get_running_loop().run_in_executor(None, used_bytes, self._workspace, _UNBOUNDED)
+        looking.add_done_callback(self._judge)
+
+    def _judge(self, looking: asyncio.Future[int]) -> None:
+        if self._timer is None or looking.cancelled():
+            return
+        used = looking.result()
+        if used > self._most and self._before is not None and used > self._before:
+            self._end(GuestLost("the program wrote more to /workspace than is allowed", limit="workspace_mb"))
+        else:
+            self._before = used
+            self._arm()
 
 
 async def _decode(decoder: Callable[[bytes], _T], text: bytes) -> _T:

@@ -226,6 +226,11 @@ class WholeProcess:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
+    @property
+    def running(self) -> bool:
+        """Whether it is there; reaps it if it is not."""
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """See `Process`."""
         self._process.kill()
@@ -258,6 +263,7 @@ class SpawnLauncher:
         with tempfile.TemporaryFile() as errors:
             with theirs:
                 process = WholeProcess(_popen("isthmus_sandbox.worker", orders, theirs, errors.fileno()))
+            self._processes = [each for each in self._processes if each.running]
             self._processes.append(process)
             channel = await _attach(ours)
             report = await _ready(process, channel, self._timeout, errors.fileno())

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import shutil
+import os
 import sys
 import tempfile
 from collections import deque
@@ -14,6 +13,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from isthmus_sandbox import workspace as workspaces
 from isthmus_sandbox.cache import Progress, compiled_component, forget
 from isthmus_sandbox.guest import WorkerGuest
 from isthmus_sandbox.launcher import ForkLauncher, Launcher, SpawnLauncher
@@ -76,6 +76,7 @@ class Pool:
                 if spare.alive:
                     return spare
                 await self._discard(spare)
+                await anyio.to_thread.run_sync(workspaces.remove, spare.workspace)
         return await self._launch(workspace, warm=False)
 
     def layers(self) -> Mapping[str, str]:
@@ -98,7 +99,7 @@ class Pool:
                 await self._launcher.close()
                 self._launcher = None
             if self._directory is not None:
-                await anyio.to_thread.run_sync(_remove, self._directory)
+                await anyio.to_thread.run_sync(workspaces.remove, self._directory)
                 self._directory = None
 
     async def _keep_spares(self) -> None:
@@ -159,8 +160,6 @@ class Pool:
             return await self._start_zygote(await compiled_component(settings, self._progress))
 
     async def _start_zygote(self, compiled: Path) -> Launcher:
-        import os
-
         empty = self._runtime_directory() / "empty"
         empty.mkdir(mode=0o500, exist_ok=True)
         orders = Orders(str(compiled), str(empty), os.getpid(), self._settings.limits)
@@ -175,11 +174,6 @@ class Pool:
 
 def _start_method(settings: Settings) -> StartMethod:
     return settings.start_method or ("fork" if sys.platform == "linux" else "spawn")
-
-
-def _remove(directory: Path) -> None:
-    with contextlib.suppress(OSError):
-        shutil.rmtree(directory)
 
 
 def _to_stderr(line: str) -> None:

@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 
 from isthmus_sandbox.component import THREAD_STACK
-from isthmus_sandbox.confine import confine_family, confine_worker, private_bytes, raise_stack_limit
+from isthmus_sandbox.confine import WorkerConfinement, confine_family, private_bytes, raise_stack_limit
 from isthmus_sandbox.engine import Guest
 from isthmus_sandbox.exits import Exit
 from isthmus_sandbox.orders import Orders
@@ -111,7 +111,7 @@ def _start(orders: Orders, sock: socket.socket) -> tuple[Guest, BlockingChannel,
     guest = Guest(Path(orders.compiled), memory_bytes=memory, workspace=Path(orders.workspace), exchange=no_exchange)
     guest.run(WARM_UP)
     directory = os.open(orders.workspace, os.O_RDONLY) if sys.platform != "win32" else None
-    layers |= confine_worker(directory, orders.limits, baseline_bytes=private_bytes())
+    layers |= WorkerConfinement(orders.limits, baseline_bytes=private_bytes()).apply(directory)
     if directory is not None:
         os.close(directory)
     return guest, BlockingChannel(sock, orders.limits.events_bytes), layers

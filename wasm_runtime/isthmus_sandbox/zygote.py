@@ -29,14 +29,15 @@ from typing import Any
 
 from isthmus_sandbox.confine import (
     Layers,
+    WorkerConfinement,
     confine_family,
-    confine_worker,
     missing_layers,
     private_bytes,
     raise_stack_limit,
 )
 from isthmus_sandbox.engine import Guest
 from isthmus_sandbox.exits import Exit
+from isthmus_sandbox.linux import die_with_parent
 from isthmus_sandbox.orders import Orders
 from isthmus_sandbox.settings import MIB
 from isthmus_sandbox.wire import BlockingChannel, end
@@ -83,7 +84,7 @@ class Zygote:
         self._guest.run(WARM_UP)
         self._guest.run(WARM_UP)
         self._mounted = _descriptor_of(orders.workspace)
-        self._baseline = private_bytes()
+        self._confinement = WorkerConfinement(orders.limits, baseline_bytes=private_bytes())
         self._require_one_thread()
         self.layers |= self._layers_of_a_worker()
         gc.collect()
@@ -143,7 +144,7 @@ class Zygote:
         """Never returns."""
         try:
             sock = self._leave(connection, workspace)
-            layers = confine_worker(self._mounted, self._limits, baseline_bytes=self._baseline)
+            layers = self._confinement.apply(self._mounted)
             if missing_layers(self.layers, layers):
                 end(Exit.LAYER)
             if warm:
@@ -158,7 +159,7 @@ class Zygote:
         """Keep nothing of the zygote's but its guest."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _die_with(self._me)
+        die_with_parent(self._me)
         os.dup2(workspace, self._mounted, inheritable=False)
         for standard in (0, 1, 2):
             os.dup2(self._nothing, standard)
@@ -170,7 +171,7 @@ class Zygote:
         reading, writing = os.pipe()
         process = os.fork()
         if process == 0:
-            layers = confine_worker(self._mounted, self._limits, baseline_bytes=self._baseline)
+            layers = self._confinement.apply(self._mounted)
             os.write(writing, json.dumps(layers).encode())
             end(Exit.CLOSED)
         os.close(writing)
@@ -201,12 +202,6 @@ def _close_all_but(kept: set[int]) -> None:
     for descriptor in {int(path.name) for path in Path("/proc/self/fd").iterdir()} - kept:
         with contextlib.suppress(OSError):  # the one that listed
             os.close(descriptor)
-
-
-def _die_with(parent: int) -> None:
-    from isthmus_sandbox import linux
-
-    linux.die_with_parent(parent)
 
 
 if __name__ == "__main__":
