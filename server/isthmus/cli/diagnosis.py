@@ -175,8 +175,8 @@ def _policy_lines(policy: Mapping[str, Sequence[str]]) -> Iterator[str]:
 def _upstream_lines(upstream: UpstreamFinding) -> Iterator[str]:
     seconds = "" if upstream.seconds is None else f" in {upstream.seconds:.1f} s"
     yield f"{upstream.name:16} {upstream.state}{seconds}  ({upstream.kind})"
-    if upstream.problem:
-        yield f"  {upstream.problem}"
+    if upstream.problem or upstream.state != "ready":
+        yield f"  {upstream.problem or 'no answer yet'}"
     total = sum(upstream.operations.values())
     if total:
         yield f"  {total:,} operations: {_listed(upstream.operations)}; {_listed(upstream.verdicts)}"
@@ -192,5 +192,6 @@ def _listed(counts: Mapping[str, int]) -> str:
 def _sandbox_lines(sandbox: SandboxFinding) -> Iterator[str]:
     took = f", the first 1 + 1 took {sandbox.milliseconds:.0f} ms" if sandbox.milliseconds is not None else ""
     yield f"sandbox        {'works' + took if sandbox.works else 'DOES NOT WORK: ' + sandbox.problem}"
-    yield from (f"  {name:16} {value}" for name, value in sandbox.component.items())
-    yield from (f"  {name:16} {state}" for name, state in sandbox.layers.items())
+    facts = {**sandbox.component, **sandbox.layers}
+    width = max(map(len, facts), default=0)
+    yield from (f"  {name:{width}}  {value}" for name, value in facts.items())

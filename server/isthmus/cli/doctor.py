@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import os
 import platform
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -106,9 +108,7 @@ async def _diagnosed(known: _Known, wait: float) -> Diagnosis:
     kinds = {name: _kind(config) for name, config in known.configuration.upstreams.items()}
     upstreams = tuple(upstream_finding(one, kinds[one.name], seconds.get(one.name), policy) for one in snapshots)
     problems = [known.problem] if known.problem else []
-    problems += [
-        f"{one.name} is {one.state}: {one.problem or 'no answer yet'}" for one in upstreams if one.state != "ready"
-    ]
+    problems += [f"upstream {one.name}: {one.state}" for one in upstreams if one.state != "ready"]
     problems += [] if sandbox.works else [f"programs do not run: {sandbox.problem}"]
     return Diagnosis(
         known.name,
@@ -150,15 +150,24 @@ async def _sandbox(app: Application) -> SandboxFinding:
 
 
 def _component() -> dict[str, str]:
-    """The component that programs run in: where it is, and how large."""
-    from isthmus_sandbox.component import shipped
+    """The component that programs run in, and its compiled form: where they are, and how large."""
+    from pathlib import Path
+
+    from isthmus_sandbox.cache import default_directory
+    from isthmus_sandbox.cache_files import is_whole
+    from isthmus_sandbox.component import compiled_name, shipped
     from isthmus_sandbox.protocol import SandboxUnavailable
 
     try:
-        path = shipped()
+        source = shipped()
     except SandboxUnavailable as error:
         return {"component": str(error)}
-    return {"component": f"{path} ({path.stat().st_size / 1e6:.1f} MB)"}
+    compiled = default_directory(os.environ, sys.platform, Path.home()) / compiled_name(source)
+    return {"component": _sized(source), "compiled": _sized(compiled) if is_whole(compiled) else "not yet"}
+
+
+def _sized(path: Path) -> str:
+    return f"{path} ({path.stat().st_size / 1e6:.1f} MB)"
 
 
 def _kind(config: UpstreamConfig) -> str:
