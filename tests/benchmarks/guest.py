@@ -49,7 +49,7 @@ async def fresh(spare: int, pause: float) -> list[float]:
 
 async def warm() -> AsyncIterator[Figure]:
     """A spare guest, and none."""
-    took = await fresh(spare=2, pause=0.05)
+    took = await fresh(spare=2, pause=0.15)
     yield Figure("a spare guest, 1+1, p50", median(took), "ms", target=0.5, detail=spread(took))
     took = await fresh(spare=0, pause=0.0)
     yield Figure("no guest left, 1+1, p50", median(took), "ms", target=2.0, detail=spread(took))

@@ -96,7 +96,7 @@ def order(number: int) -> Record:
     status = "cancelled" if number % 17 == 0 else "paid" if number % 4 == 1 else "shipped"
     return {
         "id": f"ord_{number}",
-        "customer": f"cus_{number * 11 % CUSTOMERS + 1}",
+        "customer": f"cus_{number * 47 % CUSTOMERS + 1}",
         "status": status,
         "placed": _day(placed),
         "shipped": _day(placed - 2) if status == "shipped" else None,
@@ -109,14 +109,14 @@ def order(number: int) -> Record:
 
 
 def _line(number: int, position: int) -> Record:
-    bought = product((number * 7 + position * 5) % PRODUCTS + 1)
+    bought = product((number * 7 + number // 8 * 5 + position * 11) % PRODUCTS + 1)
     quantity = 1 + (number + position) % 3
     return {"product": bought["id"], "name": bought["name"], "quantity": quantity, "price": bought["price"]}
 
 
 def ticket(number: int) -> Record:
     """Ticket `number`, from 1 to TICKETS, about an order, written by its customer."""
-    about = order(number * 5 % ORDERS + 1)
+    about = order(number * 71 % ORDERS + 1)
     topic = _TOPICS[number % len(_TOPICS)]
     return {
         "id": number,

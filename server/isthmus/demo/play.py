@@ -31,7 +31,7 @@ from isthmus.render.tokens import estimate
 LONGEST = 180.0
 """Seconds after which the demo is given up, the first compilation of the sandbox included."""
 
-MOST_LINES = 48
+MOST_LINES = 60
 """Lines shown of one answer; the model sees them all."""
 
 
@@ -80,7 +80,7 @@ class Transcript:
     def _block(self, text: str, style: str, *, most: int) -> None:
         lines = text.splitlines()
         for line in lines[:most]:
-            self.line(f"    {line}", style)
+            self.line(f"    {line}".rstrip(), style)
         if len(lines) > most:
             self.remark(f"and {len(lines) - most} more lines, which the model sees")
 
@@ -156,17 +156,14 @@ async def _opened(
 
 
 async def _scenes(client: Client, transcript: Transcript) -> Mapping[str, Any]:
-    """Play every scene in one session; the data of the last one, for the account."""
-    session: str | None = None
+    """Play every scene in the session of the process; the data of the last one, for the account."""
     data: Mapping[str, Any] = {}
     for number, scene in enumerate(SCENES, 1):
         transcript.scene(number, scene)
-        arguments = {**scene.arguments, **({"session": session} if session and scene.tool == "execute" else {})}
         began = time.perf_counter()
-        result = await client.call_tool(scene.tool, arguments)
+        result = await client.call_tool(scene.tool, dict(scene.arguments))
         text = text_of(result)
         transcript.answer(scene, text, is_error=bool(result.is_error), seconds=time.perf_counter() - began)
-        session = ((result.meta or {}).get("isthmus") or {}).get("session") or session
         if scene is ACCOUNT and not result.is_error:
             data = json.loads(text.splitlines()[0].removeprefix("result: "))
     return data

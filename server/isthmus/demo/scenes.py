@@ -59,8 +59,10 @@ SCENES = (
             waiting.sort(key=lambda pair: -pair[0].total)
             people = await asyncio.gather(*[shop.customers.get(customer=order.customer) for order, _ in waiting])
             print(f"{len(found)} tickets read, {len(waiting)} customers still wait")
-            [f"{who.name} ({who.tier}): {order.id}, {order.total / 100:.2f} EUR, since {order.placed}"
-             for who, (order, _) in zip(people[:5], waiting)]
+            "\\n".join(
+                f"{who.name} ({who.tier}): {order.id}, {order.total / 100:.2f} EUR, since {order.placed}"
+                for who, (order, _) in zip(people[:5], waiting)
+            )
             """
         ),
         ("tickets read", "EUR, since"),
