@@ -264,6 +264,11 @@ def _pattern(error: ValidationError) -> str:
     return f"{_shown(error.instance)} does not match the pattern {getattr(error.kind, 'pattern', ''):.120}"
 
 
+def _excluded(error: ValidationError) -> str:
+    schema = getattr(error.kind, "schema", None)
+    return f"{_shown(error.instance)} is excluded by {json.dumps(schema):.120}" if schema else "is not allowed here"
+
+
 def _type(error: ValidationError) -> str:
     wanted = _wanted(frozenset(getattr(error.kind, "types", ())))
     return f"expected {wanted}, got {_shown(error.instance)}"
@@ -287,9 +292,7 @@ _DESCRIPTIONS: Mapping[str, Callable[[ValidationError], str]] = {
     "maxProperties": _length("keys", "more than"),
     "uniqueItems": lambda _: "has an item twice",
     "falseSchema": lambda _: "is not allowed here",
-    "not": lambda error: (
-        f"{_shown(error.instance)} is excluded by {json.dumps(getattr(error.kind, 'schema', None)):.120}"
-    ),
+    "not": _excluded,
 }
 
 

@@ -134,7 +134,8 @@ def _parsed_json(text: str, source: str) -> Any:
     except RecursionError:
         _refuse(source, "is nested too deeply", "flatten it with $ref")
     except ValueError as error:
-        _refuse(source, f"cannot be read: {error}", "mend it")
+        problem = "holds a number of thousands of digits" if "digits" in str(error) else f"cannot be read: {error}"
+        _refuse(source, problem, "mend it")
     return _without_surrogates(value) if _LONE_SURROGATE_ESCAPE.search(text) else value
 
 

@@ -196,7 +196,8 @@ class _Translator:
         result = _assertions(node, self.usable_pattern)
         for keyword in _ONE:
             if keyword in node and isinstance(node[keyword], Mapping | bool):
-                result[keyword] = self.schema(node[keyword], depth + 1)
+                own = node[keyword]
+                result[keyword] = own if isinstance(own, bool) else self.schema(own, depth + 1)
         for keyword in _MANY:
             if isinstance(node.get(keyword), list) and node[keyword]:
                 parts = [self.schema(part, depth + 1) for part in node[keyword]]
@@ -383,5 +384,5 @@ def _in_place(schema: dict[str, Any]) -> list[str]:
             found.append(reference.removeprefix("#/$defs/"))
         for keyword in _IN_PLACE:
             stack.extend(node.get(keyword, ()))
-        stack.extend(node[keyword] for keyword in _IN_PLACE_ONE if keyword in node)
+        stack.extend(node[keyword] for keyword in _IN_PLACE_ONE if isinstance(node.get(keyword), dict))
     return found

@@ -25,6 +25,8 @@ async def read_bounded(response: httpx2.Response, limit: int) -> bytes:
         LimitExceeded: it has more than `limit` bytes.
         UpstreamError: its encoding is unknown or broken.
     """
+    if response.is_stream_consumed:  # a transport in memory gives all at once, unpacked
+        return _within(response.content, limit)
     decoder = _decoder(response.headers.get("content-encoding", ""))
     parts: list[bytes] = []
     size = 0
@@ -32,9 +34,19 @@ async def read_bounded(response: httpx2.Response, limit: int) -> bytes:
         for part in decoder.pieces(raw):
             size += len(part)
             if size > limit:
-                raise LimitExceeded(f"the answer has more than {limit:,} bytes", limit="answer_bytes")
+                raise _too_large(limit)
             parts.append(part)
     return b"".join(parts)
+
+
+def _within(content: bytes, limit: int) -> bytes:
+    if len(content) > limit:
+        raise _too_large(limit)
+    return content
+
+
+def _too_large(limit: int) -> LimitExceeded:
+    return LimitExceeded(f"the answer has more than {limit:,} bytes", limit="answer_bytes")
 
 
 def _decoder(encoding: str) -> _Decoder:
