@@ -19,7 +19,7 @@ Detail = Literal["names", "signatures", "full"]
 _LEVELS: dict[Detail, tuple[Depth, ...]] = {
     "names": (),
     "signatures": (BRIEF, NORMAL),
-    "full": (NORMAL, FILE, FULL),
+    "full": (NORMAL, FULL),
 }
 _FIRST = 3
 """Entries of each section that are to have their whole stub before others have a short one."""
@@ -30,10 +30,15 @@ _CLOSING = 30
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An operation to show. `likely` is false for one that only just matched: a line is enough for it."""
+    """An operation to show.
+
+    `likely` is false for one that only just matched: a line is enough for it. `asked` is true for one that was asked
+    for by its name: it is shown in depth.
+    """
 
     operation: Operation
     likely: bool = True
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,14 @@ class _Item:
     cost: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One thing that the budget is spent on: this depth for the chosen items, in the order of their rank."""
+
+    depth: Depth
+    chosen: Callable[[_Item], bool]
+
+
 @dataclass(slots=True)
 class Layout:
     """Fits sections into a budget. `mark` is what is added to an operation's effect."""
@@ -73,8 +86,8 @@ class Layout:
         fixed = [*opening, *(line for section in sections for line in section.introduction)]
         self._left = self.budget - estimate("\n".join(fixed)) - _CLOSING * max(len(sections), 1)
         items = list(self._lines(sections))
-        for depths in self._rounds():
-            self._upgrade(items, depths)
+        for spending in self._rounds():
+            self._upgrade(items, spending)
         return "\n".join([*opening, *self._written(sections, items)])
 
     def _lines(self, sections: Sequence[Section]) -> Iterator[_Item]:
@@ -91,20 +104,24 @@ class Layout:
             self._left -= cost
             yield _Item(section, rank, entry, None, cost)
 
-    def _rounds(self) -> Iterator[tuple[Callable[[_Item], bool], Depth]]:
+    def _rounds(self) -> Iterator[_Round]:
+        """What the budget is spent on, in this order."""
         levels = _LEVELS[self.detail]
         if levels:
-            yield (lambda item: item.rank == 0), levels[-1]
-            yield (lambda item: item.rank < _FIRST and item.entry.likely), levels[min(1, len(levels) - 1)]
-            yield (lambda item: item.rank < _FIRST), levels[0]
-            yield (lambda item: item.entry.likely), levels[0]
-            yield (lambda item: item.entry.likely), levels[min(1, len(levels) - 1)]
+            short, whole = levels[0], levels[1]
+            yield _Round(whole, lambda item: item.rank == 0)
+            yield _Round(levels[-1] if self.detail == "full" else FILE, lambda item: item.entry.asked)
+            yield _Round(whole, lambda item: item.rank < _FIRST and item.entry.likely)
+            yield _Round(short, lambda item: item.rank < _FIRST)
+            yield _Round(short, lambda item: item.entry.likely)
+            yield _Round(whole, lambda item: item.entry.likely)
 
-    def _upgrade(self, items: Sequence[_Item], wanted: tuple[Callable[[_Item], bool], Depth]) -> None:
-        chosen, depth = wanted
+    def _upgrade(self, items: Sequence[_Item], spending: _Round) -> None:
         for item in sorted(items, key=lambda each: (each.rank, each.section)):
-            if chosen(item) and self._left > 0:
-                better = stub(item.entry.operation, depth, self.mark(item.entry.operation))
+            if self._left <= 0:
+                return
+            if spending.chosen(item):
+                better = stub(item.entry.operation, spending.depth, self.mark(item.entry.operation))
                 cost = estimate(better.text) + 1
                 if item.cost < cost <= item.cost + self._left:
                     self._left -= cost - item.cost
@@ -117,6 +134,9 @@ class Layout:
             yield from section.introduction
             for item in sorted((each for each in items if each.section == number), key=lambda each: each.rank):
                 yield from self._entry(item, defined)
+            own = {item.entry.operation.id for item in items if item.section == number}
+            if elsewhere := [i for i in (e.operation.id for e in section.entries[:_FIRST]) if i in shown - own]:
+                yield f"# also, shown with another query: {', '.join(elsewhere)}"
             hidden = sum(entry.operation.id not in shown for entry in section.entries)
             if remark := section.remainder(hidden):
                 yield remark

@@ -16,6 +16,7 @@ from isthmus.catalog.names import words
 from isthmus.model import Operation, Parameter
 from isthmus.render.schemas import properties, resolved
 from isthmus.render.text import comment, cut, docstring, first_sentence, first_sentences, literal
+from isthmus.render.tokens import estimate
 from isthmus.render.types import Annotation, Annotator, Definition
 
 _LINE = 108
@@ -85,14 +86,18 @@ def header(operation: Operation, mark: str = "") -> str:
     return comment(f"# {operation.id} {_marks(operation, mark)}{route}")
 
 
-def help_text(operation: Operation, mark: str = "", limit: int = 24_000) -> str:
-    """All that there is to know of one operation, at most `limit` characters or so: every parameter and every field."""
-    for depth in (FULL, FILE, NORMAL):
-        rendered = stub(operation, depth, mark)
-        if len(rendered.text) <= limit or depth is NORMAL:
-            break
+def help_text(operation: Operation, mark: str = "", budget_tokens: int = 3000) -> str:
+    """All that there is to know of one operation: every parameter and every field with what is said of it.
+
+    Where that is more than `budget_tokens`, first the fields go without their descriptions, then what is optional.
+    """
     original = comment(f"# {operation.upstream} calls it {cut(operation.original, 200)}")
-    return f"{original}\n{rendered.text}"
+    text = ""
+    for depth in (FULL, FILE, NORMAL, BRIEF):
+        text = f"{original}\n{stub(operation, depth, mark).text}"
+        if estimate(text) <= budget_tokens:
+            break
+    return text
 
 
 def _marks(operation: Operation, mark: str) -> str:
