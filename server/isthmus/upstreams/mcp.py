@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
+import anyio.to_thread
 from mcp.client.stdio import DEFAULT_INHERITED_ENV_VARS
 from mcp.shared.exceptions import MCPError
 
 from isthmus.config.model import UpstreamConfig
-from isthmus.errors import UpstreamUnavailable
+from isthmus.errors import InvalidArguments, UpstreamUnavailable
 from isthmus.model import Answer, Call, Credential, Effect, Operation, UpstreamSnapshot, UpstreamState
 from isthmus.ports import Publish
 from isthmus.upstreams.backoff import Backoff
@@ -25,17 +26,23 @@ from isthmus.upstreams.mcp_channel import Channel
 from isthmus.upstreams.mcp_http import Endpoint, HttpChannel, SseChannel, credential_of
 from isthmus.upstreams.mcp_listing import listed_tools
 from isthmus.upstreams.mcp_process import Launch
-from isthmus.upstreams.mcp_results import failure_of, value_of
+from isthmus.upstreams.mcp_results import failure_of, is_large, value_of
 from isthmus.upstreams.mcp_session import ClosedByProbe, Connection, Era, Welcome, connect
 from isthmus.upstreams.mcp_stdio import StdioChannel
 from isthmus.upstreams.mcp_tools import held_back, operations_of, remembered
 from isthmus.upstreams.mcp_trouble import NotSent, leaves, problem_of, trouble_of
 from isthmus.upstreams.words import one_line, redacted
+from isthmus_sandbox.values import check
+
+_T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 
 MAX_REMARKS = 100
 """Warnings of one snapshot; the last one then counts those left out."""
+
+MANY_TOOLS = 200
+"""Tools beyond which they are read in a thread, so that everything else goes on meanwhile."""
 
 Problems = Callable[[Operation, Any], Sequence[str]]
 """What is wrong with an answer, by its operation's output schema; each a sentence."""
@@ -178,7 +185,8 @@ class McpUpstream:
         """List the tools and publish them; from then on the connection can be used."""
         connection.changed = anyio.Event()
         listed, cut = await listed_tools(connection, self._config.timeout)
-        tools = held_back(self._effects, operations_of(self._name, listed))
+        operations = await _aside(len(listed) > MANY_TOOLS, operations_of, self._name, listed)
+        tools = held_back(self._effects, operations)
         self._effects = remembered(self._effects, tools)
         self._connection = connection
         self._may_hurry = True
@@ -207,7 +215,7 @@ class McpUpstream:
             raise trouble from error
         if (failure := failure_of(operation, result)) is not None:
             raise failure
-        value, remarks = value_of(operation, result)
+        value, remarks = await _aside(is_large(result), value_of, operation, result)
         return Answer(value, (*remarks, *self._problems(operation, value)))
 
     async def _usable(self) -> Connection:
@@ -243,22 +251,37 @@ class McpUpstream:
         return one_line(redacted(told, self._secrets), 800)
 
     def _purpose(self, welcome: Welcome) -> str:
-        instructions = welcome.instructions.strip().partition("\n")[0]
+        lines = (line.strip() for line in welcome.instructions[:2000].splitlines())
+        instructions = next((line for line in lines if line and not line.startswith("#")), "")
         return one_line(self._config.description or instructions or welcome.title, 200)
 
 
+async def _aside(aside: bool, function: Callable[..., _T], *arguments: Any) -> _T:
+    """The function's value, worked out in a thread where that is asked for."""
+    return await anyio.to_thread.run_sync(function, *arguments) if aside else function(*arguments)
+
+
 def wire_arguments(call: Call) -> dict[str, Any]:
-    """The arguments under the upstream's own names; bytes as base64, as JSON knows no other way."""
+    """The arguments under the upstream's own names; bytes as base64, as JSON knows no other way.
+
+    Raises:
+        InvalidArguments: they cannot be written as JSON; the message names the place.
+    """
+    arguments = dict(call.arguments)
+    try:
+        check(arguments, "arguments")  # one lone surrogate would end the whole session
+    except ValueError as error:
+        raise InvalidArguments(f"{call.operation.id}: {error}") from None
     wires = {parameter.name: parameter.wire for parameter in call.operation.parameters}
-    return {wires.get(name, name): _as_json(value) for name, value in call.arguments.items()}
+    return {wires.get(name, name): _as_json(value) for name, value in arguments.items()}
 
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: _as_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [_as_json(item) for item in value]
     return value
 

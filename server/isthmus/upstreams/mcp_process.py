@@ -205,8 +205,8 @@ class ChildProcess(asyncio.SubprocessProtocol):
         """Whether the process, and with `group` all of its group, is gone within so many seconds."""
         with anyio.move_on_after(seconds):
             await self._exited.wait()
-            while group and self._group_lives():
-                await anyio.sleep(0.01)  # noqa: ASYNC110 - they are not our children: no event tells when they end
+            while group and self._group_lives():  # noqa: ASYNC110 - not our children: no event tells when they end
+                await anyio.sleep(0.01)
             return True
         return False
 

@@ -20,6 +20,7 @@ from isthmus.errors import InvalidArguments, NotFound, PermissionDenied, RateLim
 from isthmus.model import Operation
 from isthmus.upstreams.mcp_tools import OUTPUT_KEY, result_is_wrapped
 from isthmus.upstreams.words import one_line
+from isthmus_sandbox.values import clean, clean_text
 
 MAX_MESSAGE = 2000
 """Characters of an error's message; the whole text is its body."""
@@ -46,8 +47,29 @@ _KINDS: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
 
 
 def value_of(operation: Operation, result: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
-    """What a tool's result is to a program, and remarks on what was odd about it."""
+    """What a tool's result is to a program, as plain data, and remarks on what was odd about it."""
     remarks: list[str] = []
+    value = _value(operation, result, remarks)
+    plain = clean(value)
+    if plain is not value:
+        remarks.append("parts of the answer were no plain data (a number beyond 64 bits, broken text): now text")
+    return plain, tuple(remarks)
+
+
+def is_large(result: Any, most: int = 20_000) -> bool:
+    """Whether a result holds more than so many values: reading it takes long enough to be noticed by others."""
+    waiting, seen = [result], 0
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Mapping | list):
+            seen += len(item)
+            if seen > most:
+                return True
+            waiting += item.values() if isinstance(item, Mapping) else item
+    return False
+
+
+def _value(operation: Operation, result: Mapping[str, Any], remarks: list[str]) -> Any:
     content = result.get("content")
     blocks = content if isinstance(content, list) else [] if content is None else [content]
     structured = result.get("structuredContent")
@@ -57,11 +79,11 @@ def value_of(operation: Operation, result: Mapping[str, Any]) -> tuple[Any, tupl
             remarks.append(
                 f"{len(beside)} blocks beside the structured content were left out, e.g. {_kind(beside[0])!r}"
             )
-        return _unwrapped(operation, structured), tuple(remarks)
+        return _unwrapped(operation, structured)
     values = [_block(block, remarks) for block in blocks]
     if not values:
-        return None, tuple(remarks)
-    return (values[0] if len(values) == 1 else values), tuple(remarks)
+        return None
+    return values[0] if len(values) == 1 else values
 
 
 def failure_of(operation: Operation, result: Mapping[str, Any]) -> UpstreamError | None:
@@ -69,13 +91,13 @@ def failure_of(operation: Operation, result: Mapping[str, Any]) -> UpstreamError
     if result.get("resultType") == "input_required":
         return UpstreamError(
             f"{operation.id} asks its user for more, which cannot be passed on",
-            body=result.get("inputRequests"),
+            body=clean(result.get("inputRequests")),
             hint="give all that it may ask for as arguments",
         )
     if result.get("isError") is not True:
         return None
     value, _ = value_of(operation, result)
-    text = _text_of(result) or (value if isinstance(value, str) else json.dumps(value, default=repr))
+    text = _text_of(result) or ("" if value is None else json.dumps(value, default=repr))
     return kind_of(text)(shortened(text) or "the tool failed, and does not say why", body=value)
 
 
@@ -87,7 +109,7 @@ def kind_of(text: str) -> type[UpstreamError]:
 
 def shortened(text: str) -> str:
     """A message of bounded length, which says so."""
-    text = text.strip()
+    text = clean_text(text.strip())
     over = len(text) - MAX_MESSAGE
     return text if over <= 0 else f"{text[:MAX_MESSAGE]}… ({over:,} more characters in the error's body)"
 

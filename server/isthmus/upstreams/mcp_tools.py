@@ -5,13 +5,16 @@ A tool whose schema is of no use can still be called, with whatever arguments; o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 from isthmus.catalog.names import operation_ids, parameter_names
 from isthmus.model import Effect, Operation, Parameter, SchemaDocument
 from isthmus.upstreams.words import one_line
+from isthmus_sandbox.values import clean_text
 
 MAX_DEPTH = 64
 """Containers within containers of a schema. One that is deeper is not used."""
@@ -91,6 +94,8 @@ def _named(listed: Sequence[Any], remarks: list[str]) -> Iterator[Tool]:
         name = tool.get("name") if isinstance(tool, Mapping) else None
         if not isinstance(name, str) or not name:
             remarks.append(f"tool {place + 1} of its list was left out: it has no name")
+        elif clean_text(name) != name:
+            remarks.append(f"{_quoted(name)} was left out: its name is no valid text, so it cannot be called")
         elif name in seen:
             remarks.append(f"the second tool named {_quoted(name)} was left out: only the first can be called")
         else:
@@ -147,7 +152,7 @@ def _usable(schema: Any) -> tuple[Mapping[str, Any], str]:
         return {}, "the properties in the schema for them are not an object"
     if len(properties) > MAX_PARAMETERS:
         return {}, f"the schema for them has {len(properties):,} properties, over {MAX_PARAMETERS:,}"
-    return (schema if resolved is schema else {**schema, **resolved}), ""
+    return _sound(schema if resolved is schema else {**schema, **resolved}), ""
 
 
 def _dereferenced(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -203,8 +208,8 @@ def _output(tool: Tool, remarks: list[str]) -> Mapping[str, Any] | None:
     if not isinstance(schema, Mapping) or _too_deep(schema):
         remarks.append(f"the output of {_quoted(tool['name'])} is untyped: its schema is no object, or too deep")
         return None
-    moved = _moved(schema)
-    return moved if isinstance(moved, Mapping) else None
+    moved: Mapping[str, Any] = _moved(_sound(schema))
+    return moved
 
 
 def _moved(node: Any) -> Any:
@@ -218,6 +223,30 @@ def _moved(node: Any) -> Any:
     if isinstance(reference, str) and (reference == "#" or reference.startswith("#/")):
         moved["$ref"] = f"#/{OUTPUT_KEY}{reference[1:]}"
     return moved
+
+
+def _sound(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema, without what no JSON text can hold: infinite numbers and lone surrogates. Rarely a copy."""
+    try:
+        json.dumps(schema, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        mended: Mapping[str, Any] = _mended(schema)
+        return mended
+    return schema
+
+
+def _mended(node: Any) -> Any:
+    if isinstance(node, str):
+        return clean_text(node)
+    if isinstance(node, list):
+        return [_mended(item) for item in node]
+    if isinstance(node, Mapping):
+        return {clean_text(key): _mended(value) for key, value in node.items() if not _is_infinite(value)}
+    return node
+
+
+def _is_infinite(value: Any) -> bool:
+    return isinstance(value, float) and not isfinite(value)
 
 
 def _too_deep(value: Any) -> bool:
@@ -241,7 +270,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _text(holder: Mapping[str, Any], key: str) -> str:
     value = holder.get(key)
-    return value.strip() if isinstance(value, str) else ""
+    return clean_text(value.strip()) if isinstance(value, str) else ""
 
 
 def _quoted(name: str) -> str:

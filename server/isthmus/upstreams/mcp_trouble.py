@@ -23,6 +23,7 @@ from isthmus.upstreams.mcp_http import HTTP_BROKEN, HTTP_REFUSED, HTTP_UNREACHED
 from isthmus.upstreams.mcp_results import kind_of, shortened
 from isthmus.upstreams.mcp_wire import ANSWER_MALFORMED, ANSWER_TOO_LARGE
 from isthmus.upstreams.words import one_line
+from isthmus_sandbox.values import clean
 
 _BY_STATUS: Mapping[int, type[UpstreamError]] = {
     400: InvalidArguments,
@@ -51,7 +52,7 @@ def trouble_of(error: Exception, operation: Operation, seconds: float) -> Upstre
         return _late(operation, seconds)
     if not isinstance(error, MCPError):
         return UpstreamError(f"{operation.id} failed: {one_line(f'{type(error).__name__}: {error}', 300)}")
-    message, data = _sound(error.message), error.data
+    message, data = shortened(str(error.message)), clean(error.data)
     match error.code:
         case code if code in (SESSION_ENDED, HTTP_UNREACHED):
             return NotSent(message)
@@ -133,8 +134,3 @@ def _refused(operation: Operation, message: str, data: Any) -> UpstreamError:
         after = float(wait) if isinstance(wait, int | float) else None
         return RateLimited(text, status=known, body=body, retry_after=after)
     return kind(text, status=known, body=body, hint=_AUTH_HINT if kind is PermissionDenied else "")
-
-
-def _sound(message: object) -> str:
-    """A foreign message that can be encoded, within bounds."""
-    return shortened(str(message).encode("utf-8", "replace").decode())
