@@ -92,7 +92,7 @@ class Catalog:
         vocabulary = self._words()
         scores: dict[str, float] = {}
         for word in dict.fromkeys(words(name)):
-            for near in [word] if word in vocabulary else difflib.get_close_matches(word, vocabulary, 3, 0.75):
+            for near in [word] if word in vocabulary else _alike(word, vocabulary):
                 ids = vocabulary[near]
                 for each in ids:
                     scores[each] = scores.get(each, 0.0) + (1 + len(ids)) ** -0.25
@@ -154,6 +154,12 @@ def bind(operation: Operation, positional: Sequence[Any], arguments: Mapping[str
         problems += [f"{parameter.name} is missing" for parameter in required if parameter.name not in bound]
         raise InvalidArguments(f"{operation.id}: {'; '.join(problems)}", hint=_signature(operation))
     return bound
+
+
+def _alike(word: str, vocabulary: Iterable[str]) -> list[str]:
+    """Words that are written almost like one: the same first letter, nearly the same length."""
+    likely = [each for each in vocabulary if each[:1] == word[:1] and abs(len(each) - len(word)) <= 2]
+    return difflib.get_close_matches(word, likely, 3, 0.75)
 
 
 def _said(operation: Operation) -> str:

@@ -12,7 +12,6 @@ of the first more closely: how much of the query, and of the operation's own nam
 from __future__ import annotations
 
 import difflib
-import heapq
 import math
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -83,7 +82,7 @@ class _Postings:
 class Index:
     """An immutable search structure. Build one for each catalog; any number of threads may search it."""
 
-    __slots__ = ("_analyzer", "_heads", "_operations", "_postings", "_rarity", "_tuning", "_upstreams")
+    __slots__ = ("_analyzer", "_heads", "_operations", "_postings", "_rarity", "_spellings", "_tuning")
 
     def __init__(self, operations: Sequence[Operation], tuning: Tuning) -> None:
         self._operations = tuple(operations)
@@ -92,7 +91,7 @@ class Index:
         self._heads: list[frozenset[str]] = []
         self._postings = self._post()
         self._rarity = self._rarities()
-        self._upstreams = frozenset(operation.upstream for operation in operations)
+        self._spellings = self._by_letter()
 
     @classmethod
     def build(cls, operations: Iterable[Operation], tuning: Tuning | None = None) -> Index:
@@ -126,9 +125,17 @@ class Index:
     def near(self, word: str, n: int = 3) -> tuple[str, ...]:
         """Words that stand in operations and are written like `word`, the likeliest first."""
         word = word.lower()
-        spellings = (self._analyzer.spelling(term) for term in self._postings if term not in ACTIONS)
-        likely = [each for each in spellings if each[:1] == word[:1] and abs(len(each) - len(word)) <= 2 < len(each)]
+        likely = [each for each in self._spellings.get(word[:1], ()) if abs(len(each) - len(word)) <= 2]
         return tuple(difflib.get_close_matches(word, likely, n, 0.75))
+
+    def _by_letter(self) -> dict[str, list[str]]:
+        """One spelling of every term but the shortest, by first letter."""
+        spellings: dict[str, list[str]] = {}
+        for term in self._postings:
+            spelling = self._analyzer.spelling(term)
+            if term not in ACTIONS and len(spelling) > 2:
+                spellings.setdefault(spelling[0], []).append(spelling)
+        return spellings
 
     def _tell(self, known: Iterable[str]) -> bool:
         """Whether these terms, where others matched nothing, say that an operation is meant.
@@ -204,15 +211,13 @@ class Index:
     ) -> list[tuple[int, float]]:
         """The best places of the first stage with their scores, best first."""
         operations = self._operations
-        places = [place for place, score in enumerate(scores) if score > 0]
+        places: Iterable[int] = [place for place, score in enumerate(scores) if score]
         if upstream is not None:
             places = [place for place in places if operations[place].upstream == upstream]
+        ordered = sorted(places, key=scores.__getitem__, reverse=True)
         if allowed is None:
-            best = heapq.nlargest(number, places, key=lambda place: (scores[place], -place))
-        else:
-            ordered = sorted(places, key=lambda place: (-scores[place], place))
-            best = list(islice((place for place in ordered if allowed(operations[place])), number))
-        return [(place, scores[place]) for place in best]
+            return [(place, scores[place]) for place in ordered[:number]]
+        return [(place, scores[place]) for place in islice((p for p in ordered if allowed(operations[p])), number)]
 
     def _closer(self, place: int, score: float, known: Mapping[str, float]) -> float:
         """The score of the first stage, raised by how much of the query and of the operation's head are the same."""

@@ -24,6 +24,9 @@ _LEVELS: dict[Detail, tuple[Depth, ...]] = {
 _FIRST = 3
 """Entries of each section that are to have their whole stub before others have a short one."""
 
+_LEAST = 15
+"""Tokens below which no stub is tried: none costs so little more than its line."""
+
 _CLOSING = 30
 """Tokens kept for the line that counts what was left out."""
 
@@ -80,6 +83,7 @@ class Layout:
     detail: Detail
     mark: Callable[[Operation], str]
     _left: int = field(init=False, default=0)
+    _stubs: dict[tuple[str, Depth], tuple[Stub, int]] = field(init=False, default_factory=dict)
 
     def text(self, opening: Sequence[str], sections: Sequence[Section]) -> str:
         """The whole answer. An operation that several sections found is shown where it stands best, once."""
@@ -118,14 +122,21 @@ class Layout:
 
     def _upgrade(self, items: Sequence[_Item], spending: _Round) -> None:
         for item in sorted(items, key=lambda each: (each.rank, each.section)):
-            if self._left <= 0:
+            if self._left < _LEAST:
                 return
             if spending.chosen(item):
-                better = stub(item.entry.operation, spending.depth, self.mark(item.entry.operation))
-                cost = estimate(better.text) + 1
+                better, cost = self._rendered(item.entry.operation, spending.depth)
                 if item.cost < cost <= item.cost + self._left:
                     self._left -= cost - item.cost
                     item.stub, item.cost = better, cost
+
+    def _rendered(self, operation: Operation, depth: Depth) -> tuple[Stub, int]:
+        """A stub and its tokens, kept: later rounds try again what did not fit before."""
+        key = (operation.id, depth)
+        if key not in self._stubs:
+            made = stub(operation, depth, self.mark(operation))
+            self._stubs[key] = made, estimate(made.text) + 1
+        return self._stubs[key]
 
     def _written(self, sections: Sequence[Section], items: Sequence[_Item]) -> Iterator[str]:
         defined: set[tuple[str, str]] = set()

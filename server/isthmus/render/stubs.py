@@ -182,8 +182,9 @@ def _default(parameter: Parameter, operation: Operation) -> str:
 def _documentation(operation: Operation, annotated: Sequence[tuple[Parameter, Annotation]], depth: Depth) -> list[str]:
     lines = [_summary(operation, depth.summary)]
     room = depth.described
-    for parameter, annotation in annotated:
-        line = _about(parameter, annotation, operation, depth)
+    known = _content(f"{operation.id} {operation.summary}") if room else set()
+    for parameter, annotation in annotated if room else ():
+        line = _about(parameter, annotation, known, depth)
         if line and room >= len(line):
             lines.append(line)
             room -= len(line)
@@ -201,14 +202,15 @@ def _summary(operation: Operation, limit: int) -> str:
     return f"{summary.rstrip('.')}. {rest}" if rest and not rest.endswith("…") else summary
 
 
-def _about(parameter: Parameter, annotation: Annotation, operation: Operation, depth: Depth) -> str:
-    """What is said of one parameter, where it is more than its name and type say."""
+def _about(parameter: Parameter, annotation: Annotation, known: set[str], depth: Depth) -> str:
+    """What is said of one parameter, where it is more than its name, its type and what is `known` say."""
     notes = "; ".join(annotation.notes)
-    described = first_sentence(parameter.description, depth.about) if depth.about else ""
     if depth.every:
         described = first_sentences(parameter.description, depth.about)
-    elif len(_content(described) - _content(f"{parameter.wire} {operation.id} {operation.summary}")) < 2:
-        described = ""
+    else:
+        described = first_sentence(parameter.description, depth.about)
+        if len(_content(described) - known - _content(parameter.wire)) < 2:
+            described = ""
     said = " - ".join(each for each in (notes, described) if each)
     return f"{parameter.name}: {said}" if said else ""
 
