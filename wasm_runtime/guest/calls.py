@@ -44,6 +44,9 @@ class Call:
     def __isthmus_value__(self) -> Any:
         return pending_of(self).result()
 
+    def __isthmus_abandon__(self) -> None:
+        pending_of(self).abandon()
+
     @property  # type: ignore[misc]  # the class of what it comes to, read only
     def __class__(self) -> type:
         if _asked_by_machinery():

@@ -96,7 +96,7 @@ def failure_of(
     if not places and origin is not None:
         places = [_place_of(*origin)]
     own = next((place for place in reversed(places) if place.file == sources.current), None)
-    line, column = (None, None) if own is None else sources.place(own.file, own.line, own.column)
+    line, column = (None, None) if own is None else sources.place(own.file, own.line, _column(own, sources))
     message = text_of(error)
     return {
         "type": type_name(error),
@@ -115,7 +115,8 @@ def syntax_failure(error: SyntaxError, sources: Sources) -> dict[str, Any]:
     message = _bounded(str(error.msg), MAX_MESSAGE)
     line, column = error.lineno or 1, error.offset or None
     text = sources.line(name, line)
-    place = Place(name, "", line, column, error.end_offset if error.end_lineno == error.lineno else None)
+    end = error.end_offset if error.end_lineno == error.lineno else None
+    place = Place(name, "", line, _bytes(text, column), _bytes(text, end))
     shown_line, shown_column = sources.place(name, line, column)
     lines = [f'  File "<program>", line {shown_line}', *_excerpt(text, place)]
     return {
@@ -198,6 +199,15 @@ def _excerpt(text: str, place: Place) -> Iterator[str]:
     if begin - 1 - indent >= 200 or (begin - 1 <= indent and width >= len(stripped)):
         return  # all of the line, or out of sight
     yield "    " + " " * max(0, begin - 1 - indent) + "^" * min(width, 200)
+
+
+def _column(place: Place, sources: Sources) -> int | None:
+    return None if place.column is None else _character(sources.line(place.file, place.line), place.column)
+
+
+def _bytes(text: str, column: int | None) -> int | None:
+    """A column that counts characters, as syntax errors do, as one that counts bytes of UTF-8, as code does."""
+    return None if column is None else len(text[: max(column, 1) - 1].encode("utf-8", "replace")) + 1
 
 
 def _character(text: str, column: int) -> int:
@@ -301,7 +311,7 @@ def _code(error: BaseException) -> str:
     if isinstance(error, IsthmusError):
         return str(error.code)
     if isinstance(error, MemoryError):
-        return "memory"
+        return "program" if str(error).startswith("Parser stack") else "memory"  # eval() of what nests too deeply
     if isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)):
         return "exit"
     return "program"

@@ -121,7 +121,9 @@ def _recursion(_error: Any, _names: Sequence[str]) -> str:
     return "a function calls itself without end, or too deeply: use a loop with a list of what is left to do"
 
 
-def _memory(_error: Any, _names: Sequence[str]) -> str:
+def _memory(error: Any, _names: Sequence[str]) -> str:
+    if str(error).startswith("Parser stack"):
+        return "the text to evaluate nests too deeply; json.loads reads data"
     return "the sandbox's memory is used up: work in smaller parts, keep less, or write to files in /workspace"
 
 

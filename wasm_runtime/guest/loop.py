@@ -9,6 +9,7 @@ spins. It can be entered again from within (`asyncio.run` inside a program), as 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import sys
 import weakref
@@ -319,6 +320,10 @@ class Loop(asyncio.BaseEventLoop):
     def close(self) -> None:
         """Nothing: it is the only loop there is, and the next program needs it."""
 
+    def dispose(self) -> None:
+        """Close it after all, with the guest it belongs to."""
+        super().close()
+
     def _run_once(self) -> None:
         ready = self._ready
         if self._scheduled:
@@ -383,9 +388,13 @@ class Loop(asyncio.BaseEventLoop):
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         """A task for a coroutine, or for anything that can be awaited."""
+        abandon = None
         if not asyncio.iscoroutine(coro) and hasattr(type(coro), "__await__"):
+            abandon = getattr(coro, "__isthmus_abandon__", None)
             coro = _awaiting(coro)
         task = super().create_task(coro, **options)
+        if abandon is not None:  # cancelled before its first step, a task never comes to await its call
+            task.add_done_callback(lambda done: abandon() if done.cancelled() else None)
         if len(self._tasks) >= self._tasks_kept:
             self._tasks = [reference for reference in self._tasks if reference() is not None]
             self._tasks_kept = max(1000, 2 * len(self._tasks))
@@ -422,8 +431,9 @@ class Loop(asyncio.BaseEventLoop):
 
         Returns: the names of the tasks that were cancelled.
         """
-        if not (self._tasks or self._ready or self._scheduled or self.unsettled):
+        if not (self._tasks or self._ready or self._scheduled or self.unsettled or self._cancelled):
             return []
+        self._spins = 0
         with self._entered():
             self._run_while_calls()
             cancelled = [task for task in asyncio.all_tasks(self) if not task.done()]
@@ -432,8 +442,10 @@ class Loop(asyncio.BaseEventLoop):
             for _ in range(100):  # what catches its cancellation again and again is left
                 if not self._ready:
                     break
-                self._run_once()
+                self._run_after_end()
         self.drain()
+        if self._cancelled:
+            self.turn(0.0)
         for task in filter(None, (reference() for reference in self._tasks)):
             if task.done() and not task.cancelled() and task._log_traceback:
                 self.lost.append(cast(BaseException, task.exception()))
@@ -445,11 +457,15 @@ class Loop(asyncio.BaseEventLoop):
             if not (self._ready or self.unsettled):
                 return
             if self._ready or not self._scheduled:
-                self._run_once()
+                self._run_after_end()
             elif self.unsettled:
                 self.turn(None)
             else:
                 return
+
+    def _run_after_end(self) -> None:
+        with contextlib.suppress(SystemExit, KeyboardInterrupt):  # the program has ended already
+            self._run_once()
 
     def _forget(self) -> None:
         self._tasks.clear()

@@ -38,6 +38,10 @@ def parse_forgivingly(source: Source) -> Mended:
         SyntaxError: no mend helps; of the source with its wrappings removed, where it had any, so that the
             error is about the program. The error's `source` attribute is the Source that it speaks of.
     """
+    unwrapped = _unwrap_whole_call(source)
+    if unwrapped is not None:
+        inner = parse_forgivingly(unwrapped[0])
+        return replace(inner, notes=(unwrapped[1], *inner.notes))
     try:
         return Mended(source, parse(source))
     except SyntaxError as error:
@@ -57,6 +61,11 @@ def parse_forgivingly(source: Source) -> Mended:
                 about, said = source, error
     said.source = about  # type: ignore[attr-defined]
     raise said
+
+
+def _unwrap_whole_call(source: Source) -> tuple[Source, str] | None:
+    """All arguments of the tool, `thoughts` among them: Python would take them for a dict, and do nothing."""
+    return _unwrap_envelope(source) if source.text.lstrip()[:1] == "{" and '"thoughts"' in source.text else None
 
 
 def _unwrap_envelope(source: Source) -> tuple[Source, str] | None:

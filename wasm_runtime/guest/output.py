@@ -27,7 +27,7 @@ class Output(io.TextIOBase):
         self._give_up = give_up
         self._waiting: list[str] = []
         self._waiting_bytes = 0
-        self._left = 0
+        self._limit = self._left = 10_000_000
         self._refused = 0
         self._fresh = True
         self.buffer = Binary(self)

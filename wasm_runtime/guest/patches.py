@@ -28,8 +28,8 @@ from guest.output import NoInput, Output, writer_for
 from guest.values import settled
 
 Change = tuple[Any, str, Any]
-MAX_RECURSION = 3_000
-"""What `sys.setrecursionlimit` gives at most: beyond it the stack of WebAssembly ends before Python notices."""
+MAX_RECURSION = 200_000
+"""What `sys.setrecursionlimit` gives at most: beyond it memory ends first, and with it the tale of what happened."""
 
 _ABSENT = object()
 

@@ -107,10 +107,11 @@ class Guest:
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"(?!<program )")
 
     def uninstall(self) -> None:
-        """Take back what `install` changed."""
+        """Take back what `install` changed; this guest runs no more programs."""
         if self._patched is not None:
             self._patched.undo()
         self._patched = None
+        self._loop.dispose()
 
     def _modules(self) -> list[Change]:
         """`from upstreams import github`, `from upstreams.errors import NotFound`, and both from `isthmus`."""

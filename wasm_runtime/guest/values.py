@@ -267,12 +267,14 @@ def is_data(value: Any) -> bool:
     return isinstance(value, _DATA_TYPES) or (dataclasses.is_dataclass(value) and not isinstance(value, type))
 
 
-_DATA_TYPES: tuple[type, ...] = (
+_DATA_TYPES: tuple[type[Any], ...] = (
     *(str, int, float, type(None), list, tuple, dict, set, frozenset, bytes, bytearray),
     *(datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, enum.Enum, UUID, PathLike),
     type({}.keys()),
     type({}.values()),
     type({}.items()),
+    Mapping,
+    range,
 )
 
 
@@ -306,7 +308,7 @@ def _encode_quickly(value: Any) -> Encoded | None:
 def _is_shallow(value: Any) -> bool:
     """Whether containers are exact lists, tuples and dicts with text keys, nest at most 64 deep, and share little."""
     level, seen = [value], 0
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         below: list[Any] = []
         for item in level:
             kind = type(item)
