@@ -74,4 +74,4 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     """SIGTERM as Ctrl-C: what is open is closed, workers and upstreams with it."""
-    raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)

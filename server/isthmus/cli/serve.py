@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from isthmus.cli.common import add_config, loaded, log, run_async
+
+if TYPE_CHECKING:
+    import anyio
+
+    from isthmus.compose import Application
+    from isthmus.config.loader import Loaded
+
+PATIENCE = 5.0
+"""Seconds that closing may take once a signal has come."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,14 +28,69 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve one client until it goes away."""
+    """Serve one client until it goes away, or until a signal comes."""
     # What is imported stays; looking through it for garbage costs a tenth of the start.
     gc.disable()
     found = loaded(arguments)
-    from isthmus.compose import application
-    from isthmus.front.stdio import serve
+    import isthmus.compose
+    import isthmus.front.stdio  # noqa: F401 - imported here, before the garbage collector wakes
 
     gc.freeze()
     gc.enable()
-    run_async(lambda: serve(lambda: application(found.configuration, base=found.base, log=log)))
+    run_async(lambda: _served(found))
     return 0
+
+
+async def _served(found: Loaded) -> None:
+    """Serve. A signal closes the application, with its workers and upstreams, and then ends the process at once.
+
+    It has to be ended: the thread that waits for stdin cannot be told to stop waiting.
+    """
+    import anyio
+
+    from isthmus.front.stdio import serve
+
+    house = _House(found, anyio.Event())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_end_on_signal, house, tasks.cancel_scope)
+        await serve(house.application)
+        tasks.cancel_scope.cancel()
+
+
+class _House:
+    """The application, and whether it is closed."""
+
+    def __init__(self, found: Loaded, closed: anyio.Event) -> None:
+        self._found = found
+        self._open = False
+        self.closed = closed
+
+    @asynccontextmanager
+    async def application(self) -> AsyncIterator[Application]:
+        from isthmus.compose import application
+
+        self._open = True
+        try:
+            async with application(self._found.configuration, base=self._found.base, log=log) as app:
+                yield app
+        finally:
+            self.closed.set()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to close."""
+        return not self._open or self.closed.is_set()
+
+
+async def _end_on_signal(house: _House, scope: anyio.CancelScope) -> None:
+    import anyio
+
+    if os.name == "nt":  # no signals to receive there; the console ends the process
+        return
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for received in signals:
+            scope.cancel()
+            with anyio.CancelScope(shield=True), anyio.move_on_after(PATIENCE):
+                if not house.is_empty:
+                    await house.closed.wait()
+            os._exit(128 + received)
