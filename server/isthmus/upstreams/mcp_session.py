@@ -43,7 +43,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from pydantic import ValidationError
 
 from isthmus.errors import UpstreamUnavailable
-from isthmus.upstreams.mcp_channel import Channel, Tap
+from isthmus.upstreams.mcp_channel import Channel, Spout, Tap
 from isthmus.upstreams.words import one_line
 
 log = logging.getLogger(__name__)
@@ -203,7 +203,7 @@ async def connect(channel: Channel) -> AsyncIterator[Connection]:
     """A connection over a channel, not yet negotiated. To be entered and left in one task."""
     async with channel.open() as (source, sink):
         tap = Tap(source)
-        dispatcher = _Dispatcher(tap, sink)
+        dispatcher = _Dispatcher(tap, Spout(sink, tap))
         holder: list[Connection] = []
 
         async def heard(message: IncomingMessage) -> None:
