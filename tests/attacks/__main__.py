@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 WALL = 5
 
 BINDINGS = {
-    "raw_call": "__import__('wit_world').exchange",
+    "raw_call": "lambda b: __import__('wit_world').exchange(b.decode('latin-1') if isinstance(b, bytes) else b)",
     "allowed_call": "demo.echo(text='ping')",
     "allowed_name": "demo.echo",
     "forbidden_call": "demo.delete_all()",
@@ -70,7 +70,7 @@ def main() -> int:
         command += ["--bindings", str(bindings), "--limit", str(WALL), "--only", options.only]
         command += ["--extra", json.dumps({"session": "new"})]
         command += ["--json", options.json] if options.json else []
-        server = [sys.executable, "-m", "isthmus.cli", "serve", "--config", str(config)]
+        server = [sys.executable, "-m", "isthmus", "serve", "--config", str(config)]
         return subprocess.run([*command, "--", *server], env=_environment(), check=False).returncode
 
 

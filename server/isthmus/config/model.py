@@ -129,7 +129,9 @@ class Limits(_Closed):
         default=33_554_432, ge=1000, le=1_073_741_824, description="Bytes of an upstream's answer to one call."
     )
     spare_workers: int = Field(default=2, ge=0, le=64, description="Interpreters that are kept ready.")
-    sessions: int = Field(default=64, ge=1, le=100_000, description="Sessions that are kept at the same time.")
+    sessions: int = Field(
+        default=4, ge=1, le=100_000, description="Sessions whose variables are kept while they wait for their next use."
+    )
     session_idle: float = Field(
         default=3600.0,
         gt=0,

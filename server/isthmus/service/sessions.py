@@ -6,7 +6,7 @@ A handle is random, expires, and is worth nothing to another principal: to him i
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,11 +63,13 @@ class Sessions:
         Raises:
             NotFound: there is no such session of this principal.
         """
-        await self._evict()
+        await self._end_unused()
         if handle == "new":
-            return self._open(principal)
-        session = self._own_of(principal) if handle is None else self._known(principal, handle)
+            session = self._open(principal)
+        else:
+            session = self._own_of(principal) if handle is None else self._known(principal, handle)
         session.used = self.clock()
+        await self._make_room(session)
         return session
 
     def workspace(self, handle: str) -> Path | None:
@@ -103,17 +105,19 @@ class Sessions:
         self._sessions[session.handle] = session
         return session
 
-    async def _evict(self) -> None:
+    async def _end_unused(self) -> None:
         now = self.clock()
-        for session in self._idle(session for session in self._sessions.values() if now - session.used > self.idle):
-            await self._end(session)
-        living = sorted((s for s in self._sessions.values() if s.guest is not None), key=lambda s: s.used)
-        for session in self._idle(living[: max(0, len(living) + 1 - self.most)]):
-            await session.drop(f"there were more than {self.most} live sessions (limit `sessions`)")
+        for session in list(self._sessions.values()):
+            if now - session.used > self.idle and not session.turn.locked():
+                await self._end(session)
 
-    @staticmethod
-    def _idle(sessions: Iterable[Session]) -> list[Session]:
-        return [session for session in sessions if not session.turn.locked()]
+    async def _make_room(self, coming: Session) -> None:
+        """Drop the variables of those unused for longest; what is under way counts, and is never dropped."""
+        living = [s for s in self._sessions.values() if s.guest is not None and s is not coming]
+        surplus = len(living) + 1 - self.most
+        resting = sorted((s for s in living if not s.turn.locked()), key=lambda s: s.used)
+        for session in resting[: max(0, surplus)]:
+            await session.drop(f"more than {self.most} sessions were live (limit `sessions`)")
 
     async def _end(self, session: Session) -> None:
         del self._sessions[session.handle]
