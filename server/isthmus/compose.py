@@ -82,7 +82,7 @@ class Application:
             report,
             budget_tokens=self.output_tokens,
             keep=partial(self._keep, report.session),
-            show_session=session is not None,
+            show_session=session == "new",
         )
 
     def _keep(self, session: str, name: str, content: bytes) -> str:

@@ -164,7 +164,7 @@ def test_after_a_failure_calls_are_told_by_what_became_of_them() -> None:
 
 def test_the_session_is_shown_only_where_it_was_asked_for() -> None:
     assert "s1" not in laid_out(value(1)).text
-    assert laid_out(value(1), show_session=True).text == "result: 1\nsession: s1"
+    assert laid_out(value(1), show_session=True).text == "session: s1\nresult: 1"
 
 
 def test_a_failed_execution_that_can_be_continued_says_how() -> None:

@@ -67,20 +67,25 @@ def lay_out(
         *_result(report, value, budget_tokens, extraction, kept),
         *_output(report, budget_tokens, extraction, kept),
     ]
-    closing = _closing(report, budget_tokens, show_session=show_session, resumable=resumable)
-    text = _assembled(sections, closing, extraction, budget_tokens)
+    # The handle comes first, so that the last line is the program's own where it has nothing to be told of.
+    opening = [f"session: {one_line(report.session)}"] if show_session and report.session else []
+    closing = _closing(report, budget_tokens, resumable=resumable)
+    text = _assembled(opening, sections, closing, extraction, budget_tokens)
     facts = _facts(report, truncated=bool(kept), artifacts=extraction.artifacts)
     return Rendered(text, not report.ok, tuple(extraction.blocks), facts)
 
 
-def _assembled(sections: Sequence[Section], closing: Sequence[str], extraction: Extraction, budget: int) -> str:
+def _assembled(
+    opening: Sequence[str], sections: Sequence[Section], closing: Sequence[str], extraction: Extraction, budget: int
+) -> str:
     """The whole text: what must be told first gets its place, the sections share the rest."""
     for attempt in range(6):
-        left = budget - estimate("\n".join(closing)) - 8 - attempt * budget // 10
+        left = budget - estimate("\n".join([*opening, *closing])) - 8 - attempt * budget // 10
         rooms = _rooms([section.need for section in sections], max(left, 16))
         body = [section.render(room) for section, room in zip(sections, rooms, strict=True)]
         failures = [f"note: {failure}" for failure in extraction.failures[:3]]
-        text = "\n".join([*filter(None, body), *failures, *closing]) or "done: no result, no output"
+        told = [*filter(None, body), *failures, *closing] or ["done: no result, no output"]
+        text = "\n".join([*opening, *told])
         if estimate(text) <= budget:
             return text
     return fit(lambda room: shorten_text(text, room), budget, estimate)
@@ -189,7 +194,7 @@ def _need(text: str, budget: int) -> int:
 # What is told in any case
 
 
-def _closing(report: Report, budget: int, *, show_session: bool, resumable: bool) -> list[str]:
+def _closing(report: Report, budget: int, *, resumable: bool) -> list[str]:
     lines = _error(report.error, budget // 2) if report.error else []
     lines += _notes([*report.notes, *answer_warnings(report.calls)], budget // 8)
     if calls := calls_line(report.calls, ok=report.ok, ms=report.ms):
@@ -197,8 +202,6 @@ def _closing(report: Report, budget: int, *, show_session: bool, resumable: bool
     if resumable and not report.ok and any(call.status == "done" for call in report.calls):
         execution = one_line(report.execution)
         lines.append(f'continue: pass session="{execution}" with the corrected code; completed calls are not repeated')
-    if show_session and report.session:
-        lines.append(f"session: {one_line(report.session)}")
     return lines
 
 
