@@ -229,3 +229,13 @@ def test_the_path_of_a_command_is_that_of_its_environment() -> None:
     launch = launch_of(config, {"PATH": "/theirs", "SECRET": "s"})
     assert launch.environment == {"PATH": "/mine"}
     assert "/mine" not in repr(launch)  # it may hold secrets
+
+
+async def test_the_official_server_of_the_newest_protocol_tells_of_its_changes() -> None:
+    config = UpstreamConfig(command=[sys.executable, str(SIMULATORS / "mcp_server_real.py"), "stdio"], timeout=20)
+    upstream = McpUpstream(config, "real", patience=PATIENCE)
+    async with running(upstream) as watch:
+        snapshot = await watch.ready()
+        assert (await invoke(upstream, snapshot, "add", a=40)).value == {"total": 42}
+        await invoke(upstream, snapshot, "grow")
+        await watch.until(lambda snapshot: any(item.original == "grown" for item in snapshot.operations))
