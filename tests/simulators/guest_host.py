@@ -101,9 +101,9 @@ def _echo(request: Request) -> Sequence[tuple[str, Any]]:
 class Sandbox:
     """A guest and its host, in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, workspace: str) -> None:
         self.host = Host()
-        self.guest = Guest(self.host.exchange, give_up=_give_up, clock=lambda: self.host.now)
+        self.guest = Guest(self.host.exchange, give_up=_give_up, clock=lambda: self.host.now, workspace=workspace)
         self.upstreams = ["github", "files"]
 
     def run(self, source: str, *, seed: str = "5eed", output_bytes: int = 100_000) -> dict[str, Any]:
@@ -138,9 +138,9 @@ def _give_up() -> None:
 
 
 @contextmanager
-def sandbox() -> Iterator[Sandbox]:
+def sandbox(workspace: str = "") -> Iterator[Sandbox]:
     """A guest whose changes to the standard library are taken back in the end."""
-    box = Sandbox()
+    box = Sandbox(workspace)
     box.guest.install()
     try:
         yield box

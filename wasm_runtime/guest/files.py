@@ -18,7 +18,6 @@ from typing import Any
 from guest.errors import NotFound
 
 ROOT = "/servers"
-WORKSPACE = "/workspace"
 _TEMPORARY = "/tmp"  # noqa: S108 (the name that programs use; it means a folder of the workspace)
 
 Ask = Callable[[str, str], Any]
@@ -32,15 +31,37 @@ _CHANGE = (
 
 
 class Servers:
-    """The files under /servers, as the host tells of them."""
+    """The files under /servers, as the host tells of them; and where all others are.
 
-    def __init__(self, ask: Ask) -> None:
+    `workspace` is the directory that is mounted; empty where there is none (in tests, on plain CPython).
+    """
+
+    def __init__(self, ask: Ask, workspace: str = "") -> None:
         self._ask = ask
+        self.workspace = workspace
         self._listed: dict[str, list[tuple[str, bool, int]]] = {}
 
     def forget(self) -> None:
         """Ask again from now on: another program has begun, and upstreams may have changed."""
         self._listed.clear()
+
+    def enter_workspace(self) -> None:
+        """Make the workspace the current directory, and the folder of temporary files, where one is mounted."""
+        if self.workspace:
+            with contextlib.suppress(OSError):
+                os.chdir(self.workspace)
+                _mkdir(self.workspace + _TEMPORARY)
+
+    def located(self, path: Any) -> Any:
+        """A path as the file system has it: /tmp is in the workspace."""
+        if not self.workspace or not isinstance(path, (str, os.PathLike)):
+            return path
+        text = os.fspath(path)
+        if not isinstance(text, str) or text.startswith(f"{self.workspace}/"):
+            return path
+        if text != _TEMPORARY and not text.startswith(f"{_TEMPORARY}/"):
+            return path
+        return self.workspace + text
 
     def list(self, path: str) -> list[tuple[str, bool, int]]:
         """Name, whether it is a directory, and size, of each entry of a directory. Raises OSError."""
@@ -147,20 +168,15 @@ def install(servers: Servers) -> list[tuple[Any, str, Any]]:
 
     opened = _opening(servers, io.open)
     changes: list[tuple[Any, str, Any]] = [(builtins, "open", opened), (io, "open", opened)]
-    changes.append((tempfile, "tempdir", _TEMPORARY))
+    if servers.workspace:
+        changes.append((tempfile, "tempdir", servers.workspace + _TEMPORARY))
     looks = {name: _looking(servers, name) for name in _LOOK if hasattr(os, name)}
     changes += [(os, name, function) for name, function in looks.items()]
-    changes += [(os, name, _changing(getattr(os, name))) for name in _CHANGE if hasattr(os, name)]
+    changes += [(os, name, _changing(servers, getattr(os, name))) for name in _CHANGE if hasattr(os, name)]
     for name in ("_StringGlobber", "_PathGlobber"):  # Python 3.13: they keep functions of `os` as they found them
         if hasattr(glob, name):
             changes.append((getattr(glob, name), "scandir", staticmethod(looks["scandir"])))
     return changes
-
-
-def enter_workspace() -> None:
-    """Make the workspace the current directory, where one is mounted."""
-    with contextlib.suppress(OSError):
-        os.chdir(WORKSPACE)
 
 
 def _served(path: Any) -> str | None:
@@ -179,33 +195,14 @@ def _served(path: Any) -> str | None:
     return normal if normal == ROOT or normal.startswith(f"{ROOT}/") else None
 
 
-def _located(path: Any) -> Any:
-    """A path as the file system has it: /tmp is in the workspace."""
-    if isinstance(path, int) or path is None:
-        return path
-    try:
-        text = os.fspath(path)
-    except TypeError:
-        return path
-    if isinstance(text, str) and (text == _TEMPORARY or text.startswith(f"{_TEMPORARY}/")):
-        _make_temporary()
-        return WORKSPACE + text
-    return path
-
-
-def _make_temporary() -> None:
-    with contextlib.suppress(OSError):  # it is there already, or nothing is mounted: what follows says so
-        _mkdir(f"{WORKSPACE}/tmp")  # noqa: S108 (the alias of a folder in the workspace)
-
-
-_mkdir = os.mkdir
+_mkdir = os.mkdir  # as it is before it is replaced
 
 
 def _opening(servers: Servers, original: Callable[..., Any]) -> Callable[..., Any]:
     def open(file: Any, mode: str = "r", *more: Any, **options: Any) -> Any:  # noqa: A001 (it is what it replaces)
         path = _served(file)
         if path is None:
-            return original(_located(file), mode, *more, **options)
+            return original(servers.located(file), mode, *more, **options)
         if set(mode) & set("wax+"):
             raise _read_only(path)
         text = servers.read(path)
@@ -242,7 +239,7 @@ def _looking(servers: Servers, name: str) -> Callable[..., Any]:
     def look(path: Any = ".", *more: Any, **options: Any) -> Any:
         served = _served(path)
         if served is None:
-            return original(_located(path), *more, **options)
+            return original(servers.located(path), *more, **options)
         if name in ("listdir", "scandir") and not servers.stat(served).is_directory:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), served)
         return answer(served)
@@ -252,14 +249,12 @@ def _looking(servers: Servers, name: str) -> Callable[..., Any]:
     return look
 
 
-def _changing(original: Callable[..., Any]) -> Callable[..., Any]:
+def _changing(servers: Servers, original: Callable[..., Any]) -> Callable[..., Any]:
     def change(*paths: Any, **options: Any) -> Any:
         for path in paths:
             if isinstance(path, (str, bytes, os.PathLike)) and (served := _served(path)) is not None:
                 raise _read_only(served)
-        return original(
-            *(_located(path) if isinstance(path, (str, os.PathLike)) else path for path in paths), **options
-        )
+        return original(*(servers.located(path) for path in paths), **options)
 
     change.__name__ = original.__name__
     change.__doc__ = original.__doc__

@@ -12,7 +12,7 @@ from guest.zones import read_zones
 
 FOUND, MISSING = stdlib.load()
 _leave = os._exit
-_guest = Guest(wit_world.exchange, give_up=lambda: _leave(1), zones=read_zones())
+_guest = Guest(wit_world.exchange, give_up=lambda: _leave(1), zones=read_zones(), workspace="/workspace")
 _guest.install()
 
 

@@ -20,7 +20,7 @@ from guest.calls import Call, identical, pending_of
 from guest.clients import Operation, Submit, helpers, submitter
 from guest.entropy import Entropy
 from guest.failures import Sources, exit_failure, failure_of, syntax_failure, text_of, type_name
-from guest.files import Servers, enter_workspace
+from guest.files import Servers
 from guest.loop import Loop, Pending
 from guest.mending import Mended, parse_forgivingly
 from guest.output import Output, no_input
@@ -59,7 +59,8 @@ class Guest:
     """The interpreter's half of `specs/guest.wit`.
 
     `exchange` is the host's half; `give_up` ends the interpreter, for a program that will not end; `clock` is
-    monotonic, in seconds; `zones` are the time zones by key, where the interpreter has none of its own.
+    monotonic, in seconds; `zones` are the time zones by key, where the interpreter has none of its own; `workspace`
+    is the directory that is mounted for programs, the current one when the first begins.
     """
 
     def __init__(
@@ -69,12 +70,13 @@ class Guest:
         give_up: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
         zones: Mapping[str, bytes] | None = None,
+        workspace: str = "",
     ) -> None:
         self._output = Output(self._show, self._is_output_due, give_up)
         self._loop = Loop(exchange, clock, self._output.take)
         self._submit: Submit = submitter(self._loop)
         self._entropy = Entropy()
-        self._servers = Servers(self._ask_for_file)
+        self._servers = Servers(self._ask_for_file, workspace)
         self._sources = Sources()
         self._number = 0
         self._upstreams: dict[str, Operation] = {}
@@ -156,7 +158,7 @@ class Guest:
         if program.source.strip():
             self._number += 1
             if self._number == 1:
-                enter_workspace()
+                self._servers.enter_workspace()
 
     def _offer(self, upstreams: tuple[str, ...]) -> None:
         if tuple(self._upstreams) == upstreams:
