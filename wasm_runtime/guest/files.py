@@ -57,7 +57,7 @@ class Servers:
         if not self.workspace or not isinstance(path, (str, os.PathLike)):
             return path
         text = os.fspath(path)
-        if not isinstance(text, str) or text.startswith(f"{self.workspace}/"):
+        if not isinstance(text, str) or text == self.workspace or text.startswith(f"{self.workspace}/"):
             return path
         if text != _TEMPORARY and not text.startswith(f"{_TEMPORARY}/"):
             return path
