@@ -8,6 +8,7 @@ import pytest
 from tests.simulators.mcp_server import (
     EAGER,
     SILENCE,
+    UNKNOWN,
     Error,
     Reply,
     SimulatedServer,
@@ -21,7 +22,7 @@ from tests.simulators.mcp_server import (
 from isthmus.errors import InvalidArguments, NotFound, UpstreamError, UpstreamUnavailable
 from isthmus.model import Call, Operation, Principal, UpstreamState
 from isthmus.upstreams.backoff import Backoff
-from isthmus.upstreams.mcp import McpUpstream
+from isthmus.upstreams.mcp import HURRIED, McpUpstream
 from isthmus.upstreams.mcp_listing import MAX_PAGES
 
 pytestmark = pytest.mark.anyio
@@ -165,6 +166,34 @@ async def test_calls_make_a_failed_upstream_try_again_but_once() -> None:
             with pytest.raises(UpstreamUnavailable, match=r"up is not connected: it refuses \(ask nicely\)"):
                 await invoke(upstream, snapshot, "t")
     assert server.connections == 2
+
+
+async def test_a_server_that_dies_of_every_call_is_not_started_for_every_call() -> None:
+    def die(*_: Any) -> Reply:
+        server.hang_up()
+        return SILENCE
+
+    server = SimulatedServer([tool("t")], die)
+    upstream = upstream_of(server, patience=PATIENT)
+    async with running(upstream) as watch:
+        snapshot = await watch.ready()
+        for _ in range(10):
+            with pytest.raises(UpstreamUnavailable):
+                await invoke(upstream, snapshot, "t")
+            await watch.until(lambda _: upstream._snapshot.state is UpstreamState.FAILED)
+    assert server.connections == HURRIED + 1
+
+
+async def test_a_server_that_no_longer_speaks_the_newer_protocol_is_asked_again() -> None:
+    server = SimulatedServer([tool("t")])
+    discovered = {"supportedVersions": ["2026-07-28"], "capabilities": {}, "resultType": "complete"}
+    server.replies["server/discover"] = lambda _: {**discovered, "ttlMs": 0, "cacheScope": "public"}
+    async with running(upstream_of(server)) as watch:
+        await watch.ready()
+        server.replies["server/discover"] = lambda _: UNKNOWN
+        server.hang_up()
+        await watch.ready(2)
+    assert [item for item in server.received if item.get("method") == "initialize"]
 
 
 async def test_a_call_waits_for_the_first_connection() -> None:

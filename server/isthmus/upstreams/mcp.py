@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 MAX_REMARKS = 100
 """Warnings of one snapshot; the last one then counts those left out."""
 
+HURRIED = 3
+"""Short connections in a row after which calls no longer cut the back-off short: this server dies of being called."""
+
 MANY_TOOLS = 200
 """Tools beyond which they are read in a thread, so that everything else goes on meanwhile."""
 
@@ -107,6 +110,7 @@ class McpUpstream:
             self._publish(publish, state=UpstreamState.CONNECTING)
             problem = await self._live(publish)
             failures = self._patience.backoff.failures(failures, self._clock() - began)
+            self._may_hurry = self._may_hurry and failures <= HURRIED
             self._publish(publish, state=UpstreamState.FAILED, problem=problem)
             log.info("upstream %s: %s", self._name, problem)
             await self._pause(self._patience.backoff.delay(failures, self._chance))
@@ -154,6 +158,8 @@ class McpUpstream:
         except Exception as error:  # noqa: BLE001 - the border: whatever a server causes becomes its problem
             if any(isinstance(leaf, ClosedByProbe) for leaf in leaves(error)):
                 raise ClosedByProbe from None
+            if self._connection is None and era is Era.MODERN:
+                self._era = Era.UNKNOWN  # another version of it may run by now
             return self._told(problem_of(error), channel)
         finally:
             self._connection = None
