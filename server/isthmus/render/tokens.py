@@ -40,7 +40,7 @@ _COSTS = (
     _costs((0, 1), 0),
     _costs((0, 1, 1, 1.03, 1.52), 0.47),
     _costs((0, 1), 0.01),
-    _costs((0, 1, 1, 1.1, 1.25), 0.26),
+    _costs((0, 1, 1, 1.1, 1.3), 0.33),
     _costs((0, 0.72), 0.72),
     _costs((0, 1, 1.1, 1.3, 1.5), 0.34),
 )
@@ -49,7 +49,9 @@ _SURROGATE_PAIR = 2.0
 
 
 def estimate(text: str) -> int:
-    """The tokens of a text: at most 2 % too few, on ordinary text at most 25 % too many.
+    """The tokens of a text: of prose, Python and JSON between 4 % too few and 25 % too many, as a rule 8 % too many.
+
+    Texts in other scripts are estimated up to twice too high; random letters and digits (base64) up to 20 % too low.
 
     >>> estimate("")
     0
