@@ -288,7 +288,17 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 def test_a_picture_becomes_a_block() -> None:
     rendered = laid_out(value({"chart": PNG}))
     assert rendered.text == 'result: {"chart":"<image 1 below: image/png, 108 bytes>"}'
-    assert [(block.kind, block.mime_type, block.data) for block in rendered.blocks] == [("image", "image/png", PNG)]
+    assert [(block.kind, block.mime_type, block.name) for block in rendered.blocks] == [
+        ("image", "image/png", "image-1.png")
+    ]
+    assert rendered.blocks[0].data == PNG
+
+
+def test_a_file_becomes_a_block_under_its_own_name_without_its_folders() -> None:
+    record = {"type": "file", "mime_type": "application/pdf", "data": b"%PDF-1.7", "name": "../../a b/report 1.pdf"}
+    rendered = laid_out(value(record))
+    assert rendered.text == "result: <file 1 below: report_1.pdf, application/pdf, 8 bytes>"
+    assert [block.name for block in rendered.blocks] == ["report_1.pdf"]
 
 
 @pytest.mark.parametrize("data", [b"GIF89a..", "R0lGODlhLi4="])

@@ -11,11 +11,18 @@ from typing import TextIO
 
 def run(out: TextIO) -> int:
     """Play the demo to `out`. The exit code: 0 if every scene went as it should."""
+    import io
     import os
 
     import anyio
 
-    from isthmus.demo.play import play
+    from isthmus.demo.play import LONGEST, play
 
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")  # a terminal that lacks a sign does not end the demo
     colour = out.isatty() and "NO_COLOR" not in os.environ
-    return anyio.run(play, out, colour)
+    try:
+        return anyio.run(play, out, colour)
+    except TimeoutError:
+        out.write(f"! the demo was given up after {LONGEST:.0f} s\n")
+        return 1

@@ -9,7 +9,7 @@ import base64
 import binascii
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from isthmus.render.results_text import one_line, size
@@ -111,9 +111,12 @@ class Extraction:
     def _show(self, block: Block) -> str:
         if len(self.blocks) >= MAX_BLOCKS or len(block.data) > MAX_BLOCK_BYTES:
             return self._stored(block.data, block.mime_type, block.name)
-        self.blocks.append(block)
-        name = f" {block.name}" if block.name else ""
-        return f"<{block.kind} {len(self.blocks)} below{name}: {block.mime_type}, {size(len(block.data))}>"
+        number = len(self.blocks) + 1
+        extension = EXTENSIONS.get(block.mime_type, "")
+        shown = block if block.name else replace(block, name=f"{block.kind}-{number}{extension}")
+        self.blocks.append(shown)
+        told = ", ".join(filter(None, (block.name, block.mime_type, size(len(block.data)))))
+        return f"<{block.kind} {number} below: {told}>"
 
     def _stored(self, content: bytes, mime_type: str, name: str) -> str:
         path = self.store(name or f"bytes{EXTENSIONS.get(mime_type, '.bin')}", content, mime_type)
