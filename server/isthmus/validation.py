@@ -14,7 +14,6 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from isthmus.coercion import coerced
@@ -29,6 +28,9 @@ MAX_ANSWER_PROBLEMS = 5
 
 MAX_KEPT = 256
 """Compiled schemas that are kept, the most recently used."""
+
+MAX_PATTERNS = 1_000
+"""Compiled regular expressions that are kept."""
 
 MAX_ANSWER_VALUES = 50_000
 """Values in an answer beyond which it is not checked: that would take longer than it is worth."""
@@ -51,11 +53,13 @@ _ARTICLES = {
 
 @dataclass(slots=True)
 class Validation:
-    """Checks arguments and answers; compiles an operation's schemas when they are first needed, and keeps them."""
+    """Checks arguments and answers; compiles an operation's schemas when they are first needed, and keeps them.
+
+    One thread may check answers while another checks others: each step on what is kept is one step of a dict.
+    """
 
     _kept: OrderedDict[tuple[str, str], tuple[Operation, Validator | None]] = field(default_factory=OrderedDict)
-    _patterns: dict[str, bool] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)  # around the bookkeeping, never around work: threads may check answers
+    _patterns: dict[str, Validator | None] = field(default_factory=dict)
 
     def check(self, operation: Operation, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The arguments with harmless differences mended (see `coercion`), and the problems that remain."""
@@ -97,15 +101,13 @@ class Validation:
 
     def _validator(self, operation: Operation, side: str) -> Validator | None:
         key = (operation.id, side)
-        with self._lock:
-            kept = self._kept.pop(key, None)
+        kept = self._kept.pop(key, None)
         if kept is None or kept[0] is not operation:
             schema = arguments_schema(operation) if side == "arguments" else operation.output or {}
             kept = operation, self._compiled(schema, operation.document, for_request=side == "arguments")
-        with self._lock:
-            self._kept[key] = kept
-            if len(self._kept) > MAX_KEPT:
-                self._kept.popitem(last=False)
+        self._kept[key] = kept
+        if len(self._kept) > MAX_KEPT:
+            self._kept.popitem(last=False)
         return kept[1]
 
     def _compiled(self, schema: JsonSchema, document: SchemaDocument, *, for_request: bool) -> Validator | None:
@@ -122,10 +124,13 @@ class Validation:
         except (jsonschema_rs.ReferencingError, ValueError):
             return None  # translated schemas compile; should one not, the upstream itself will check
 
-    def _usable_pattern(self, pattern: str) -> bool:
+    def _usable_pattern(self, pattern: str, samples: Sequence[str]) -> bool:
         if pattern not in self._patterns:
-            self._patterns[pattern] = _compiles_linearly(pattern)
-        return self._patterns[pattern]
+            if len(self._patterns) >= MAX_PATTERNS:
+                self._patterns.clear()
+            self._patterns[pattern] = _compiled_linearly(pattern)
+        compiled = self._patterns[pattern]
+        return compiled is not None and all(map(compiled.is_valid, samples))
 
 
 def arguments_schema(operation: Operation) -> JsonSchema:
@@ -133,16 +138,15 @@ def arguments_schema(operation: Operation) -> JsonSchema:
     return {"properties": {parameter.name: parameter.schema for parameter in operation.parameters}}
 
 
-def _compiles_linearly(pattern: str) -> bool:
+def _compiled_linearly(pattern: str) -> Validator | None:
     import jsonschema_rs
 
     try:
-        jsonschema_rs.Draft202012Validator(
+        return jsonschema_rs.Draft202012Validator(
             {"pattern": pattern}, offline=True, pattern_options=jsonschema_rs.RegexOptions(size_limit=_PATTERN_BYTES)
         )
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _known(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any]:

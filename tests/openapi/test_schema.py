@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import jsonschema_rs
@@ -166,7 +167,7 @@ def test_whatever_the_schema_its_translation_compiles_and_checks(schema: dict[st
         assert validator.is_valid(value) in (True, False)
 
 
-def _linear(pattern: str) -> bool:
+def _linear(pattern: str, _: Sequence[str]) -> bool:
     try:
         jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=jsonschema_rs.RegexOptions())
     except ValueError:

@@ -72,6 +72,13 @@ def test_a_problem_says_where_what_and_what_fits(schema: Any, value: Any, proble
     assert Validation().arguments_problems(operation_of(a=schema, required=("a",)), {"a": value}) == [problem]
 
 
+def test_a_bound_that_its_own_example_contradicts_is_not_checked() -> None:
+    schema = {"pattern": "^[a-z]$", "example": "someKey"}
+    assert Validation().arguments_problems(operation_of(a=schema), {"a": "OTHER"}) == []
+    assert Validation().arguments_problems(operation_of(a={**schema, "example": "k"}), {"a": "OTHER"}) != []
+    assert Validation().arguments_problems(operation_of(a={"maxLength": 3, "examples": ["long"]}), {"a": "OTHER"}) == []
+
+
 def test_all_problems_are_told_at_once() -> None:
     operation = operation_of(title=STRING, count=INTEGER, required=("title",))
     assert Validation().arguments_problems(operation, {"titel": "x", "count": "y"}) == [

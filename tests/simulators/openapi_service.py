@@ -244,7 +244,10 @@ def serving(service: OpenApiService, port: int = 0) -> Iterator[str]:
     """The service on a port of this machine; gives its URL. It listens when the block begins."""
     import uvicorn
 
-    listener = socket.create_server(("127.0.0.1", port))
+    # told to be TCP: asyncio sets TCP_NODELAY on no other, and then every answer waits 40 ms
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
     listener.listen(1024)
     config = uvicorn.Config(service, log_level="error", lifespan="off", http="h11", ws="none", timeout_keep_alive=60)
     server = uvicorn.Server(config)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -30,8 +30,6 @@ _MAX_PEEK = 8
 _MAX_BRANCHES = 50
 _TYPES = ("null", "boolean", "object", "array", "number", "integer", "string")
 _COUNTS = (
-    "maxLength",
-    "minLength",
     "maxItems",
     "minItems",
     "maxProperties",
@@ -57,6 +55,13 @@ _IN_PLACE = ("allOf", "anyOf", "oneOf")
 _IN_PLACE_ONE = ("not", "if", "then", "else")
 
 
+UsablePattern = Callable[[str, Sequence[str]], bool]
+"""Whether a regular expression can be checked: the engine takes it, and the document's own examples match it.
+
+A pattern that its examples contradict is a slip of the document, and would refuse what the service takes.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Standalone:
     """A schema that needs nothing else, and what of the original it could not keep."""
@@ -75,13 +80,12 @@ def translated(
     document: SchemaDocument,
     *,
     for_request: bool,
-    usable_pattern: Callable[[str], bool] | None = None,
+    usable_pattern: UsablePattern | None = None,
 ) -> Standalone:
     """The standalone form of a schema. Total: it never fails, whatever the schema is.
 
     `for_request` says which way the value travels: read-only properties are never required of a request, write-only
-    ones never of an answer; binary contents of a request may be anything that a file can be given as. `usable_pattern`
-    says whether the validator's engine takes a regular expression.
+    ones never of an answer; binary contents of a request may be anything that a file can be given as.
     """
     translator = _Translator(document, for_request, usable_pattern or _compiles)
     result = translator.schema(schema, 0)
@@ -127,7 +131,7 @@ def _value_types(schema: JsonSchema, document: SchemaDocument, depth: int) -> fr
     return None
 
 
-def _compiles(pattern: str) -> bool:
+def _compiles(pattern: str, _: Sequence[str]) -> bool:
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError):
@@ -139,7 +143,7 @@ def _compiles(pattern: str) -> bool:
 class _Translator:
     document: SchemaDocument
     for_request: bool
-    usable_pattern: Callable[[str], bool]
+    usable_pattern: UsablePattern
     definitions: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)  # by reference
@@ -214,7 +218,7 @@ class _Translator:
         return result
 
     def _usable(self, patterns: dict[str, Any]) -> dict[str, Any]:
-        return {pattern: schema for pattern, schema in patterns.items() if self.usable_pattern(pattern)}
+        return {pattern: schema for pattern, schema in patterns.items() if self.usable_pattern(pattern, ())}
 
     def _items(self, node: Mapping[str, Any], result: dict[str, Any], depth: int) -> None:
         """`items`; also as a list, followed by `additionalItems`, which was how tuples were written before 2020-12."""
@@ -252,7 +256,7 @@ class _Translator:
         return False
 
 
-def _assertions(node: Mapping[str, Any], usable_pattern: Callable[[str], bool]) -> dict[str, Any]:
+def _assertions(node: Mapping[str, Any], usable_pattern: UsablePattern) -> dict[str, Any]:
     """The keywords that hold no subschemas, as far as their values are sound."""
     result: dict[str, Any] = {}
     if types := _types(node.get("type")):
@@ -266,8 +270,7 @@ def _assertions(node: Mapping[str, Any], usable_pattern: Callable[[str], bool]) 
     for keyword in _COUNTS:
         if (count := _count(node.get(keyword))) is not None:
             result[keyword] = count
-    if isinstance(pattern := node.get("pattern"), str) and usable_pattern(pattern):
-        result["pattern"] = pattern
+    result.update(_text_bounds(node, usable_pattern))
     if node.get("uniqueItems") is True:
         result["uniqueItems"] = True
     if isinstance(names := node.get("dependentRequired"), Mapping):
@@ -278,6 +281,31 @@ def _assertions(node: Mapping[str, Any], usable_pattern: Callable[[str], bool]) 
         }
     result.update(_bounds(node))
     return result
+
+
+def _text_bounds(node: Mapping[str, Any], usable_pattern: UsablePattern) -> dict[str, Any]:
+    """Lengths and the pattern of a text, each unless the schema's own examples contradict it."""
+    samples = _samples(node)
+    result: dict[str, Any] = {}
+    shortest, longest = _count(node.get("minLength")), _count(node.get("maxLength"))
+    if shortest is not None and all(len(text) >= shortest for text in samples):
+        result["minLength"] = shortest
+    if longest is not None and all(len(text) <= longest for text in samples):
+        result["maxLength"] = longest
+    if isinstance(pattern := node.get("pattern"), str) and usable_pattern(pattern, samples):
+        result["pattern"] = pattern
+    return result
+
+
+def _samples(node: Mapping[str, Any]) -> list[str]:
+    """The texts that a schema itself gives as values of it."""
+    lists = (node.get("examples"), node.get("enum"))
+    given = [node.get("example"), node.get("default")]
+    return [
+        text
+        for text in [*given, *(one for many in lists if isinstance(many, list) for one in many[:3])]
+        if isinstance(text, str)
+    ]
 
 
 def _types(value: object) -> list[str]:
