@@ -106,9 +106,15 @@ class RateLimited(UpstreamError):
 
 
 class UpstreamUnavailable(UpstreamError):
-    """The upstream did not answer. Where the call was a write, it is unknown whether it happened."""
+    """The upstream did not answer. Unless `sent` is false, it is unknown whether the call happened."""
 
     code = "unavailable"
+
+    def __init__(
+        self, message: str, *, status: int | None = None, body: Any = None, hint: str = "", sent: bool = True
+    ) -> None:
+        super().__init__(message, status=status, body=body, hint=hint)
+        self.sent = sent
 
 
 class ConfigurationError(IsthmusError):

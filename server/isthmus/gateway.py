@@ -165,6 +165,8 @@ def _status(error: BaseException, under_way: bool) -> CallStatus:
     """What is known of a call that ended so. Once it was under way, only the upstream's own word makes it certain."""
     if isinstance(error, Refused):
         return "refused"
+    if isinstance(error, UpstreamUnavailable) and not error.sent:
+        return "failed"
     if isinstance(error, IsthmusError) and not isinstance(error, UpstreamUnavailable | InternalError):
         return "failed"
     if under_way:

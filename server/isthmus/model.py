@@ -159,6 +159,7 @@ class UpstreamSnapshot:
     operations: tuple[Operation, ...] = ()
     purpose: str = ""  # one line, for the map; the upstream's own text
     problem: str = ""  # why it is not ready, for the operator and the model
+    detail: str = ""  # what it said of that itself, for the operator alone: it may name paths of this machine
     warnings: tuple[str, ...] = ()  # what was left out of it, and why
 
 

@@ -148,10 +148,11 @@ async def test_each_bad_schema_costs_its_own_tool_only(attacks: Path, tmp_path: 
 
 async def test_a_server_that_exits_at_once_says_how_without_its_secrets(attacks: Path, tmp_path: Path) -> None:
     async with scene(attacks, "exit_on_start", tmp_path) as stage:
-        problem = (await stage.watch.failed()).problem
-        assert "exited with code 3" in problem
-        assert "fatal: cannot read" in problem
-        assert "canary-7f3a9c1e" not in problem
+        failed = await stage.watch.failed()
+        assert "exited with code 3" in failed.problem
+        assert "fatal: cannot read" not in failed.problem, "its own words are for the operator alone"
+        assert "fatal: cannot read" in failed.detail
+        assert "canary-7f3a9c1e" not in failed.problem + failed.detail
 
 
 async def test_a_flood_of_stderr_does_not_stop_its_answers(attacks: Path, tmp_path: Path) -> None:

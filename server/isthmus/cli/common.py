@@ -64,7 +64,7 @@ async def opened(found: Loaded) -> AsyncIterator[Application]:
         await app.settled(CONNECTING)
         for snapshot in app.upstreams():
             if snapshot.state is not UpstreamState.READY:
-                log(f"{snapshot.name} is {snapshot.state}: {snapshot.problem or 'no answer yet'}")
+                log(f"{snapshot.name} is {snapshot.state}: {snapshot.problem or 'no answer yet'}; {snapshot.detail}".rstrip("; "))
         yield app
 
 

@@ -76,7 +76,7 @@ def upstream_finding(snapshot: UpstreamSnapshot, kind: str, seconds: float | Non
         None if snapshot.state is UpstreamState.CONNECTING else seconds,
         _counted(Counter(operation.effect.value for operation in operations), [effect.value for effect in Effect]),
         _counted(Counter(verdict(policy, operation) for operation in operations), VERDICTS),
-        snapshot.problem,
+        "; ".join(part for part in (snapshot.problem, snapshot.detail) if part),
         snapshot.warnings,
     )
 

@@ -108,11 +108,11 @@ class McpUpstream:
         while True:
             began = self._clock()
             self._publish(publish, state=UpstreamState.CONNECTING)
-            problem = await self._live(publish)
+            problem, detail = await self._live(publish)
             failures = self._patience.backoff.failures(failures, self._clock() - began)
             self._may_hurry = self._may_hurry and failures <= HURRIED
-            self._publish(publish, state=UpstreamState.FAILED, problem=problem)
-            log.info("upstream %s: %s", self._name, problem)
+            self._publish(publish, state=UpstreamState.FAILED, problem=problem, detail=detail)
+            log.info("upstream %s: %s %s", self._name, problem, detail)
             await self._pause(self._patience.backoff.delay(failures, self._chance))
 
     async def call(self, call: Call, credential: Credential | None) -> Answer:
@@ -131,17 +131,17 @@ class McpUpstream:
         try:
             return await self._perform(call, arguments, credential)
         except NotSent as again:
-            raise UpstreamUnavailable(f"{self._name}: {again}; the call was not sent") from again
+            raise UpstreamUnavailable(f"{self._name}: {again}; the call was not sent", sent=False) from again
 
-    async def _live(self, publish: Publish) -> str:
-        """One connection from beginning to end; why it ended."""
+    async def _live(self, publish: Publish) -> tuple[str, str]:
+        """One connection from beginning to end; why it ended, and what the server itself said of that."""
         try:
             return await self._connected(publish, self._era)
         except ClosedByProbe:
             # Asked what it does not know, it has ended; it is not asked again.
             return await self._connected(publish, Era.LEGACY)
 
-    async def _connected(self, publish: Publish, era: Era) -> str:
+    async def _connected(self, publish: Publish, era: Era) -> tuple[str, str]:
         channel = self._open_channel()
         deadline = anyio.current_time() + self._patience.connect
         try:
@@ -202,6 +202,7 @@ class McpUpstream:
             operations=tools.operations,
             purpose=self._purpose(welcome),
             problem="",
+            detail="",
             warnings=_bounded((*cut, *channel.remarks(), *tools.remarks)),
         )
 
@@ -235,7 +236,7 @@ class McpUpstream:
             else:
                 return connection
         reason = self._snapshot.problem or "it is still connecting"
-        raise UpstreamUnavailable(f"{self._name} is not connected: {reason}", hint="the call was not sent")
+        raise UpstreamUnavailable(f"{self._name} is not connected: {reason}", hint="the call was not sent", sent=False)
 
     async def _pause(self, seconds: float) -> None:
         """Wait before the next attempt; a call cuts the wait short, once after each good connection."""
@@ -252,9 +253,12 @@ class McpUpstream:
         self._turned.set()
         self._turned = anyio.Event()
 
-    def _told(self, problem: str, channel: Channel) -> str:
+    def _told(self, problem: str, channel: Channel) -> tuple[str, str]:
         told = "; ".join(part for part in (problem, channel.epitaph()) if part)
-        return one_line(redacted(told, self._secrets), 800)
+        return self._clean(told), self._clean(channel.last_words())
+
+    def _clean(self, text: str) -> str:
+        return one_line(redacted(text, self._secrets), 800)
 
     def _purpose(self, welcome: Welcome) -> str:
         lines = (line.strip() for line in welcome.instructions[:2000].splitlines())

@@ -35,7 +35,11 @@ class Channel(Protocol):
         ...
 
     def epitaph(self) -> str:
-        """What is known of why the connection ended or never began; empty where nothing is."""
+        """How the other end ended, in words fit for anybody."""
+        ...
+
+    def last_words(self) -> str:
+        """What the other end last said outside the protocol: for the operator alone."""
         ...
 
 

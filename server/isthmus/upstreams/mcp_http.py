@@ -90,6 +90,10 @@ class HttpChannel:
         """Nothing beyond what the error says."""
         return ""
 
+    def last_words(self) -> str:
+        """None: what it says of itself, it says in its answers."""
+        return ""
+
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[Any]:
         limit = self._endpoint.limit
@@ -189,6 +193,10 @@ class SseChannel:
 
     def epitaph(self) -> str:
         """Nothing beyond what the error says."""
+        return ""
+
+    def last_words(self) -> str:
+        """None: what it says of itself, it says in its answers."""
         return ""
 
     @asynccontextmanager

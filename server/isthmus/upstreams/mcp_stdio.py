@@ -47,14 +47,16 @@ class StdioChannel:
         return self._inbox.remarks()
 
     def epitaph(self) -> str:
-        """How the process ended, and its last words."""
-        if self._process is None:
+        """How the process ended."""
+        code = None if self._process is None else self._process.exit_code
+        if code is None:
             return ""
-        code, words = self._process.exit_code, one_line(self._process.last_words(), 400)
-        ended = "" if code is None else f"its process was ended by signal {-code}" if code < 0 else ""
-        if code is not None and code >= 0:
-            ended = f"its process exited with code {code}"
-        return "; ".join(part for part in (ended, f"it last wrote: {words}" if words else "") if part)
+        return f"its process exited with code {code}" if code >= 0 else f"its process was ended by signal {-code}"
+
+    def last_words(self) -> str:
+        """What the process last wrote to stderr."""
+        words = "" if self._process is None else one_line(self._process.last_words(), 400)
+        return f"it last wrote: {words}" if words else ""
 
     @asynccontextmanager
     async def _open(
