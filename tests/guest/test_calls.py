@@ -4,6 +4,7 @@ import textwrap
 from typing import Any
 
 import pytest
+
 from tests.simulators.guest_host import Sandbox
 
 

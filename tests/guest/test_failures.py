@@ -1,6 +1,7 @@
 """What a program is told of the exception that ended it."""
 
 import pytest
+
 from tests.simulators.guest_host import Sandbox
 
 

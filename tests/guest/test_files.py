@@ -4,6 +4,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 from tests.simulators.guest_host import Request, Sandbox, sandbox
 
 _TREE = {

@@ -5,10 +5,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.simulators.guest_host import Sandbox
 
 from guest.mending import parse_forgivingly
 from guest.program import Source
+from tests.simulators.guest_host import Sandbox
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.simulators.guest_host import GaveUp, Sandbox
 
 from guest.program import RESULT, STAR, Source, compile_program, parse, star_importer
+from tests.simulators.guest_host import GaveUp, Sandbox
 
 
 @pytest.mark.parametrize(

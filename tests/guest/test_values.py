@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.simulators.guest_host import Sandbox
 
 from guest.values import (
     MAX_DEPTH,
@@ -23,6 +22,7 @@ from guest.values import (
     encode_result,
     result_place,
 )
+from tests.simulators.guest_host import Sandbox
 
 _PLAIN = st.recursive(
     st.one_of(
