@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 
 from isthmus_sandbox import child, component
-from isthmus_sandbox.cache_files import digest_path, is_whole
+from isthmus_sandbox.cache_files import digest_path, is_whole, lock_path
 from isthmus_sandbox.protocol import SandboxUnavailable
 from isthmus_sandbox.settings import Settings
 
@@ -93,6 +93,7 @@ def prune(directory: Path, used: Path) -> None:
         others = [path for path in directory.glob("*.cwasm") if path != used]
         for old in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT - 1 :]:
             forget(old)
+            lock_path(old).unlink(missing_ok=True)
 
 
 async def _compile(source: Path, target: Path, progress: Progress) -> None:

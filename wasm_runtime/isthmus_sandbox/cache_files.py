@@ -22,6 +22,11 @@ def digest_path(target: Path) -> Path:
     return target.with_name(target.name + ".sha256")
 
 
+def lock_path(target: Path) -> Path:
+    """What is locked while it is compiled."""
+    return target.with_suffix(".lock")
+
+
 def write_atomically(target: Path, content: bytes) -> None:
     """The digest first: a target without one is not believed, and with another one neither."""
     for path, data in ((digest_path(target), hashlib.sha256(content).hexdigest().encode()), (target, content)):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from isthmus_sandbox.cache_files import is_whole, write_atomically
+from isthmus_sandbox.cache_files import is_whole, lock_path, write_atomically
 from isthmus_sandbox.engine import compile_component
 
 
@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
     """Returns the exit status: 0 if the target is there. Says on stderr why it is not."""
     source, target = (Path(argument) for argument in arguments)
     try:
-        with _alone(target.with_suffix(".lock")):
+        with _alone(lock_path(target)):
             if not is_whole(target):
                 write_atomically(target, compile_component(source))
     except Exception as error:  # noqa: BLE001 - whatever it is, the process that started this one tells of it

@@ -47,8 +47,15 @@ def shipped() -> Path:
 
 
 def compiled_name(component: Path) -> str:
-    """The name under which the compiled component is kept: a hash of all that decides about it. Reads the file."""
-    with component.open("rb") as file:
-        source = hashlib.file_digest(file, "sha256").hexdigest()
+    """The name under which the compiled component is kept: a hash of all that decides about it. Reads the file.
+
+    Raises:
+        SandboxUnavailable: it cannot be read.
+    """
+    try:
+        with component.open("rb") as file:
+            source = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SandboxUnavailable(f"the guest component {component} cannot be read: {error.strerror}") from None
     parts = [source, version("wasmtime"), str(WASM_STACK), *FEATURES_OFF, sys.platform, platform.machine()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32] + ".cwasm"

@@ -22,8 +22,8 @@ def used_bytes(directory: Path, most: int) -> int:
     What cannot be looked at counts as more than `most`.
     """
     used, waiting = 0, [str(directory)]
-    try:
-        while waiting and used <= most:
+    while waiting and used <= most:
+        try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
                     used += _ENTRY_BYTES + _content_bytes(entry)
@@ -31,10 +31,10 @@ def used_bytes(directory: Path, most: int) -> int:
                         break
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
-    except FileNotFoundError:  # removed meanwhile
-        return used
-    except OSError:  # a path too long, for one
-        return most + 1
+        except FileNotFoundError:  # removed meanwhile
+            continue
+        except OSError:  # a path too long, for one
+            return most + 1
     return used
 
 
