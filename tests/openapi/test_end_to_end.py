@@ -18,23 +18,19 @@ async def test_cloudflare_purges_a_cache(up: Any, real_root: RealRoot) -> None:
     auth = {"bearer": "cf-token"}
     async with up(real_root("cloudflare"), base_url="https://api.test/client/v4", auth=auth) as cloudflare:
         cloudflare.service.answer(
-            "POST /zones/{identifier}/purge_cache", Reply(200, {"success": True, "result": {"id": "z"}})
+            "POST /zones/{zone_id}/purge_cache", Reply(200, {"success": True, "result": {"id": "z"}})
         )
         operation = next(
             one for one in cloudflare.snapshot.operations if one.route and one.route.path.endswith("/purge_cache")
         )
-        zone = operation.parameters[0].name
-        value = (
-            await cloudflare.call(operation.original, **{zone: "z", "body": {"purge_everything": True}})
-            if any(parameter.name == "body" for parameter in operation.parameters)
-            else await cloudflare.call(operation.original, **{zone: "z", "purge_everything": True})
-        )
+        assert [parameter.name for parameter in operation.parameters if parameter.required] == ["zone_id"]
+        value = await cloudflare.call(operation.original, zone_id="z", purge_everything=True)
     request = cloudflare.service.requests[-1]
     assert (request.method, request.path, request.query) == ("POST", "/client/v4/zones/z/purge_cache", "")
     assert request.json == {"purge_everything": True}
     assert request.headers["authorization"] == "Bearer cf-token"
     assert request.headers["content-type"] == "application/json"
-    assert value
+    assert value == {"success": True, "result": {"id": "z"}}
 
 
 async def test_github_creates_an_issue_from_path_and_body(up: Any, real_root: RealRoot) -> None:
