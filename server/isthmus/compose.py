@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -75,15 +75,19 @@ class Application:
         """Run a program, and lay its report out for the model. `printed` hears of output as it comes."""
         from isthmus.render.results import lay_out
 
+        def laid_out() -> Rendered:
+            return lay_out(
+                report,
+                budget_tokens=self.output_tokens,
+                keep=partial(self._keep, report.session),
+                show_session=session == "new",
+            )
+
         report = await self.executing.execute(
             code, principal=principal, session=session, timeout=timeout, printed=printed
         )
-        return lay_out(
-            report,
-            budget_tokens=self.output_tokens,
-            keep=partial(self._keep, report.session),
-            show_session=session == "new",
-        )
+        # To lay out megabytes takes seconds, in which others are to be served.
+        return laid_out() if _is_small(report.value) else await anyio.to_thread.run_sync(laid_out)
 
     def _keep(self, session: str, name: str, content: bytes) -> str:
         from isthmus.stores.workspace import keep
@@ -234,6 +238,19 @@ def _upstream(
     return McpUpstream(
         config, name, answer_bytes=configuration.limits.answer_bytes, problems=validation.answer_problems
     )
+
+
+def _is_small(value: Any, most: int = 2000) -> bool:
+    """Whether a value has at most so many members, however deep; it takes no longer to tell for a larger one."""
+    left, unseen = most, [value]
+    while unseen and left > 0:
+        each = unseen.pop()
+        left -= 1 + (len(each) // 100 if isinstance(each, str | bytes) else 0)
+        if isinstance(each, list | dict):
+            left -= len(each) // 2
+            if left > 0:
+                unseen.extend(each if isinstance(each, list) else each.values())
+    return left > 0
 
 
 def _new_id(kind: str) -> str:

@@ -56,7 +56,7 @@ def call(
 
 
 def test_a_value_is_one_line_of_compact_json() -> None:
-    assert laid_out(value({"name": "Ærøskøbing", "ids": [1, 2]})).text == 'result: {"name":"Ærøskøbing","ids":[1,2]}'
+    assert laid_out(value({"name": "Ærøskøbing", "ids": [1, 2]})).text == 'result:\n{"name":"Ærøskøbing","ids":[1,2]}'
 
 
 def test_a_string_is_plain_text() -> None:
@@ -197,8 +197,9 @@ def test_the_facts_are_those_of_the_text() -> None:
 
 
 def json_of(text: str) -> Any:
-    line = next(line for line in text.splitlines() if line.startswith("result"))
-    return json.loads(line.split(": ", 1)[1])
+    lines = text.splitlines()
+    place = next(place for place, line in enumerate(lines) if line.startswith("result"))
+    return json.loads(lines[place].partition(":")[2] or lines[place + 1])
 
 
 def test_a_long_list_keeps_its_ends_and_says_how_many_are_missing_and_where_the_whole_lies() -> None:
@@ -287,7 +288,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 
 def test_a_picture_becomes_a_block() -> None:
     rendered = laid_out(value({"chart": PNG}))
-    assert rendered.text == 'result: {"chart":"<image 1 below: image/png, 108 bytes>"}'
+    assert rendered.text == 'result:\n{"chart":"<image 1 below: image/png, 108 bytes>"}'
     assert [(block.kind, block.mime_type, block.name) for block in rendered.blocks] == [
         ("image", "image/png", "image-1.png")
     ]
@@ -359,7 +360,7 @@ def test_hidden_characters_are_escaped_in_json_which_reads_back_equal() -> None:
     data = {"a\u202e": "\x1b[0m \ud800 \u200b \U000e0041 é 漢"}
     text = laid_out(value(data)).text
     assert json_of(text) == data
-    assert text.isprintable()
+    assert text.replace("\n", "").isprintable()
 
 
 def test_emoji_and_scripts_that_need_joiners_stay_whole() -> None:
@@ -434,12 +435,12 @@ def test_data_stays_data_however_much_of_it_is_left_out(data: Any, budget: int) 
     lines = laid_out(value(data), budget=budget).text.split("\n")
     if isinstance(data, str | bytes):
         return
-    label, _, rest = lines[0].partition(": ")
+    label, _, rest = lines[0].partition(":")
     if "each a row of" in rest:
         assert all(isinstance(json.loads(line), list) for line in lines if line.startswith("["))
     else:
         assert label in ("result", "result (shortened)")
-        json.loads(rest)
+        json.loads(rest or lines[1])
 
 
 @many

@@ -165,7 +165,7 @@ async def _scenes(client: Client, transcript: Transcript) -> Mapping[str, Any]:
         text = text_of(result)
         transcript.answer(scene, text, is_error=bool(result.is_error), seconds=time.perf_counter() - began)
         if scene is ACCOUNT and not result.is_error:
-            data = json.loads(text.splitlines()[0].removeprefix("result: "))
+            data = json.loads(text.splitlines()[1])
     return data
 
 

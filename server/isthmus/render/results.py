@@ -1,6 +1,7 @@
 """What the model reads of an execution: its result, its output, its error and its calls, within a budget of tokens.
 
-    result: {"open":12,"closed":88}
+    result:
+    {"open":12,"closed":88}
     output:
     checked 100 issues
     note: removed a Markdown fence
@@ -114,10 +115,12 @@ def _result(report: Report, value: Any, budget: int, extraction: Extraction, kep
 
 def _data_section(value: Any, budget: int, extraction: Extraction, kept: list[str]) -> Section:
     text = encode(value)
+    # Lists and dicts stand on a line of their own, which is JSON and nothing else.
+    gap = "\n" if isinstance(value, list | dict) else " "
     stored = _Once(lambda: _store(extraction, kept, "result.json", text, "application/json"))
 
     def render(tokens: int) -> str:
-        whole = f"result: {text}"
+        whole = f"result:{gap}{text}"
         if _fits(whole, tokens):
             return whole
         table = Table.of(value)
@@ -127,9 +130,9 @@ def _data_section(value: Any, budget: int, extraction: Extraction, kept: list[st
         room = tokens - estimate(pointer) - 1
         if table and (rows := fit(table.shortened, room, estimate)):
             return f"{rows}\n{pointer}"
-        return f"{fit(lambda room: f'result (shortened): {encode(shorten(value, room))}', room, estimate)}\n{pointer}"
+        return f"{fit(lambda room: f'result (shortened):{gap}{encode(shorten(value, room))}', room, estimate)}\n{pointer}"
 
-    return Section(_need(f"result: {text}", budget), render)
+    return Section(_need(f"result:{gap}{text}", budget), render)
 
 
 def _text_section(label: str, raw: str, budget: int, extraction: Extraction, kept: list[str]) -> Section:
