@@ -25,6 +25,7 @@ FOLDERS = ("server", "wasm_runtime", "specs", "tests", ".ci")
 _LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(rf"({'|'.join(map(re.escape, FOLDERS))})/([\w.-]+/)*([\w-]+\.\w+)?")
 _COMMAND = re.compile(r"(?:^|[\s/`])isthmus (?P<word>[a-z][a-z-]*)")
 
 
@@ -57,7 +58,7 @@ def broken_links(path: Path) -> Iterator[str]:
 def missing_files(path: Path) -> Iterator[str]:
     """Files that are named in code style, from the root of the repository, and are not there."""
     for name in _CODE.findall(prose(path)):
-        if re.fullmatch(rf"({'|'.join(map(re.escape, FOLDERS))})/[\w./-]+", name) and not (ROOT / name).exists():
+        if re.fullmatch(_FILE, name) and not (ROOT / name).exists():
             yield name
 
 

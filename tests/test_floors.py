@@ -45,7 +45,7 @@ BORDERS = {
 APART = {"isthmus.demo"}
 """Packages that hold whole programs: what they import is their own affair, whom they are imported by is not."""
 
-IMPURE = {"time", "random", "secrets", "socket", "subprocess", "threading", "asyncio", "anyio"}
+IMPURE = {"time", "random", "secrets", "socket", "subprocess", "asyncio", "anyio"}
 """What a module of the floors 0 and 1 gets as an argument, or not at all."""
 
 HEAVY = ("mcp", "httpx2", "pydantic", "yaml", "jsonschema_rs", "wasmtime", "openapi_core", "anyio", "asyncio")

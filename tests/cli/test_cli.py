@@ -8,6 +8,7 @@ import pytest
 
 from isthmus import __version__
 from isthmus.cli import COMMANDS, main
+from isthmus.cli.common import log
 
 ROOT = Path(__file__).resolve().parents[2]
 Out = pytest.CaptureFixture[str]
@@ -107,3 +108,8 @@ def test_python_m_isthmus_is_the_same_command() -> None:
         [sys.executable, "-m", "isthmus", "--version"], env=path, capture_output=True, text=True, check=True
     )
     assert done.stdout == f"isthmus {__version__}\n"
+
+
+def test_a_line_of_the_log_cannot_act_on_a_terminal_or_forge_another(capsys: Out) -> None:
+    log("gone: \x1b[2J\nisthmus: all is well é")
+    assert capsys.readouterr().err == "isthmus: gone: \\x1b[2J\\nisthmus: all is well é\n"

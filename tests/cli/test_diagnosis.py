@@ -55,6 +55,11 @@ def test_an_upstream_that_is_still_connecting_has_no_time() -> None:
     assert upstream_finding(connecting, "OpenAPI", 30.0, POLICY).seconds is None
 
 
+def test_what_an_upstream_said_of_its_end_is_told_with_the_problem() -> None:
+    failed = UpstreamSnapshot("demo", UpstreamState.FAILED, problem="it ended", detail="it last wrote: no")
+    assert upstream_finding(failed, "OpenAPI", 1.0, POLICY).problem == "it ended; it last wrote: no"
+
+
 def configured(**policy: list[str]) -> Configuration:
     return Configuration.model_validate(
         {

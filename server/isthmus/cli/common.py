@@ -43,7 +43,7 @@ def loaded(arguments: argparse.Namespace, *, quiet: bool = False) -> Loaded:
 
 def log(text: str) -> None:
     """A line for the operator, on stderr."""
-    sys.stderr.write(f"isthmus: {text}\n")
+    sys.stderr.write(f"isthmus: {printable(text)}\n")
     sys.stderr.flush()
 
 
@@ -52,6 +52,11 @@ def say(text: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     shown = text.encode(encoding, "backslashreplace").decode(encoding)
     sys.stdout.write(shown if shown.endswith("\n") else f"{shown}\n")
+
+
+def printable(line: str) -> str:
+    """A line that cannot act on a terminal or forge another line, whatever an upstream put into it."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)
 
 
 @asynccontextmanager
@@ -64,7 +69,8 @@ async def opened(found: Loaded) -> AsyncIterator[Application]:
         await app.settled(CONNECTING)
         for snapshot in app.upstreams():
             if snapshot.state is not UpstreamState.READY:
-                log(f"{snapshot.name} is {snapshot.state}: {snapshot.problem or 'no answer yet'}; {snapshot.detail}".rstrip("; "))
+                why = "; ".join(part for part in (snapshot.problem or "no answer yet", snapshot.detail) if part)
+                log(f"{snapshot.name} is {snapshot.state}: {why}")
         yield app
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from isthmus import __version__
-from isthmus.cli.common import CONNECTING, add_config, loaded, run_async, say
+from isthmus.cli.common import CONNECTING, add_config, loaded, printable, run_async, say
 from isthmus.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say(json.dumps(redactor.data(as_data(found)), indent=2, ensure_ascii=False))
     else:
-        say(redactor.text("\n".join(_printable(line) for line in told(found, verdicts=arguments.verdicts))))
+        say(redactor.text("\n".join(printable(line) for line in told(found, verdicts=arguments.verdicts))))
     return 1 if found.problems or (arguments.strict and found.remarks) else 0
 
 
@@ -195,8 +195,3 @@ def _installed() -> Iterator[tuple[str, str]]:
             yield package, importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             yield package, "missing"
-
-
-def _printable(line: str) -> str:
-    """A line that cannot act on a terminal, whatever an upstream put into it."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)
