@@ -7,8 +7,9 @@ Everything that an execution starts ends with it.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import anyio
@@ -103,8 +104,12 @@ class Execution:
         await self._take_output(step.output)
         for call in step.cancellations:
             self._cancel(call)
-        for request in step.requests:
-            self._start(request)
+        performances = [self._admitted(request) for request in step.requests]
+        if len(performances) == 1 and len(self._scopes) == 1 and step.wake_after_ms is None:
+            await performances[0]()  # nothing else can happen meanwhile, so that a task would only cost time
+        else:
+            for performance in performances:
+                self._tasks.start_soon(performance)
         if not self._events and step.wake_after_ms != 0:
             self._news = anyio.Event()
             seconds = None if step.wake_after_ms is None else step.wake_after_ms / 1000
@@ -123,13 +128,14 @@ class Execution:
         if scope := self._scopes.get(call):
             scope.cancel()
 
-    def _start(self, request: Request) -> None:
+    def _admitted(self, request: Request) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Count a call and give it its place in the order; what is given performs it."""
         self._made += 1
         if self._made > self.calls + SURPLUS:
             raise GuestLost(f"the program went on calling after its {self.calls} calls were used up", limit="calls")
         before, ended = self._order.enter(writes=self.caller.writes(request.operation), awaited=request.awaited)
         scope = self._scopes[request.call] = anyio.CancelScope()
-        self._tasks.start_soon(self._perform, request, self._made, scope, before, ended)
+        return partial(self._perform, request, self._made, scope, before, ended)
 
     async def _perform(
         self, request: Request, number: int, scope: anyio.CancelScope, before: list[anyio.Event], ended: anyio.Event

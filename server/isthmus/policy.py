@@ -59,13 +59,11 @@ class Policy:
     allow_operations: tuple[str, ...] = ()
 
     def classify(self, operation: Operation) -> Operation:
-        """The operation with the effect that the operator gave it; the last glob that matches counts."""
-        rules = self._rules(operation)
-        effect = operation.effect
-        for glob, said in rules.effects.items():
-            if fnmatchcase(_local(operation), glob):
-                effect = said
-        return operation if effect is operation.effect else replace(operation, effect=effect)
+        """The operation with the effect that the operator gave it; the first glob that fits counts."""
+        for glob, said in self._rules(operation).effects.items():
+            if _fits(glob, operation):
+                return replace(operation, effect=said)
+        return operation
 
     def visible(self, operation: Operation) -> bool:
         """Whether programs and searches may know of the operation at all."""
@@ -108,14 +106,21 @@ class Policy:
 
     def _selected(self, operation: Operation) -> bool:
         only = self._rules(operation).only
-        names = (_local(operation), operation.original)
-        return only is None or any(fnmatchcase(name, glob) for glob in only for name in names)
+        return only is None or any(_fits(glob, operation) for glob in only)
 
 
 def _matching(globs: Iterable[str], operation: Operation) -> str | None:
     """The first of the globs that matches the operation, by its id or by the upstream's own name for it."""
     names = (operation.id, f"{operation.upstream}.{operation.original}")
     return next((glob for glob in globs if any(fnmatchcase(name, glob) for name in names)), None)
+
+
+def _fits(glob: str, operation: Operation) -> bool:
+    """Whether a glob that is relative to the upstream fits: the id, the upstream's own name, or `METHOD /path`."""
+    names = [_local(operation), operation.original]
+    if route := operation.route:
+        names.append(f"{route.method} {route.path}")
+    return any(fnmatchcase(name, glob) for name in names)
 
 
 def _local(operation: Operation) -> str:

@@ -69,7 +69,7 @@ def test_approval_is_asked_even_where_the_effect_is_allowed() -> None:
     ("globs", "expected"),
     [
         ({"issues.create": Effect.READ}, Effect.READ),
-        ({"*": Effect.DESTRUCTIVE, "issues.*": Effect.READ}, Effect.READ),
+        ({"issues.*": Effect.READ, "*": Effect.DESTRUCTIVE}, Effect.READ),
         ({"pulls.*": Effect.READ}, Effect.WRITE),
     ],
 )

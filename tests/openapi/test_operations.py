@@ -123,16 +123,10 @@ def test_the_output_is_the_first_success_that_is_json() -> None:
     assert operation_of({"responses": {"204": {}}}).output is None
 
 
-def test_effects_follow_the_method_unless_the_operator_says_otherwise() -> None:
+def test_effects_follow_the_method() -> None:
     paths = {"/a": {method: {"operationId": f"{method}A"} for method in ("get", "post", "delete", "patch")}}
-    effects = {"post*": Effect.READ, "GET /a": Effect.WRITE, "*": Effect.DESTRUCTIVE}
     plain = {one.original: one.effect for one in compile_operations(document_of(paths=paths), "api").operations}
     assert plain == {"getA": "read", "postA": "write", "deleteA": "destructive", "patchA": "write"}
-    set_ = {
-        one.original: one.effect
-        for one in compile_operations(document_of(paths=paths), "api", effects=effects).operations
-    }
-    assert set_ == {"getA": "write", "postA": "read", "deleteA": "destructive", "patchA": "destructive"}
 
 
 def test_headers_of_the_connection_and_places_of_credentials_are_no_parameters() -> None:

@@ -88,7 +88,8 @@ class UpstreamConfig(_Closed):
         description="Globs of the operations that exist for programs, without the upstream's name: 'issues.*'.",
     )
     effects: dict[str, Effect] = Field(
-        default={}, description="Your word on what an operation does, by glob; it counts more than the upstream's own."
+        default={},
+        description="Your word on what operations do, by glob, before the upstream's own; the first that fits counts.",
     )
     description: str | None = Field(default=None, description="What it is for, in a line; search shows it.")
     timeout: Seconds = Field(default=30.0, description="Seconds for one call.")

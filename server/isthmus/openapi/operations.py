@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from isthmus.catalog.names import operation_ids, parameter_names
@@ -49,14 +48,12 @@ def compile_operations(
     document: OpenApiDocument,
     upstream: str,
     *,
-    effects: Mapping[str, Effect] | None = None,
     reserved: Reserved = (),
 ) -> Compiled:
     """All operations of a document that can be read, in its order, under names that programs use.
 
     An operation is known by its `operationId`; where that is missing, or stands in the document more than once, by
-    `METHOD /path`. `effects` is the operator's word, by glob of the id (without the upstream), the operationId or
-    `METHOD /path`; the first that fits counts. `reserved` adds places of credentials to those of the document.
+    `METHOD /path`. `reserved` adds places of credentials to those of the document.
     """
     warnings: list[str] = []
     found = _distinct(list(_find(document, warnings)))
@@ -64,8 +61,7 @@ def compile_operations(
     readable = list(_read(found, document, places, warnings))
     ids = operation_ids(upstream, [one.documented or one.place for one, _ in readable])
     operations = tuple(
-        _operation(id_, upstream, one, inputs, document, effects or {})
-        for id_, (one, inputs) in zip(ids, readable, strict=True)
+        _operation(id_, upstream, one, inputs, document) for id_, (one, inputs) in zip(ids, readable, strict=True)
     )
     return Compiled(operations, _bounded(warnings))
 
@@ -129,16 +125,14 @@ def _read(
         yield one, inputs
 
 
-def _operation(
-    id_: str, upstream: str, one: _Found, inputs: Inputs, document: OpenApiDocument, effects: Mapping[str, Effect]
-) -> Operation:
+def _operation(id_: str, upstream: str, one: _Found, inputs: Inputs, document: OpenApiDocument) -> Operation:
     node = one.node
     tags = node.get("tags")
     return Operation(
         id=id_,
         upstream=upstream,
         original=one.documented or one.place,
-        effect=_effect(id_, one, effects),
+        effect=_EFFECTS.get(one.route.method, Effect.WRITE),
         parameters=_parameters(inputs.inputs, document),
         summary=text_of(node.get("summary")) or text_of(one.item.get("summary")),
         description=text_of(node.get("description")) or text_of(one.item.get("description")),
@@ -149,14 +143,6 @@ def _operation(
         deprecated=node.get("deprecated") is True,
         accepts_more=inputs.accepts_more,
     )
-
-
-def _effect(id_: str, one: _Found, effects: Mapping[str, Effect]) -> Effect:
-    names = (id_.partition(".")[2], id_, one.documented, one.place)
-    for pattern, effect in effects.items():
-        if any(fnmatchcase(name, pattern) for name in names if name):
-            return effect
-    return _EFFECTS.get(one.route.method, Effect.WRITE)
 
 
 def _parameters(inputs: tuple[Input, ...], document: OpenApiDocument) -> tuple[Parameter, ...]:

@@ -1,7 +1,7 @@
-"""What a search answers, laid out within a budget of tokens: the best as stubs, the rest as lines, the remainder counted.
+"""What a search answers, within a budget of tokens: the best as stubs, the rest as lines, the remainder counted.
 
-Every entry first gets the least that can be said of it, one line. What is left of the budget then buys more, in the order
-of rank: the first ones the whole stub, those after them a short one. Nothing is cut in the middle.
+Every entry first gets the least that can be said of it, one line. What is left of the budget then buys more, by
+rank: the first ones the whole stub, those after them a short one. Nothing is cut in the middle.
 """
 
 from __future__ import annotations

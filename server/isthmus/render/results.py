@@ -130,7 +130,9 @@ def _data_section(value: Any, budget: int, extraction: Extraction, kept: list[st
         room = tokens - estimate(pointer) - 1
         if table and (rows := fit(table.shortened, room, estimate)):
             return f"{rows}\n{pointer}"
-        return f"{fit(lambda room: f'result (shortened):{gap}{encode(shorten(value, room))}', room, estimate)}\n{pointer}"
+        return (
+            f"{fit(lambda room: f'result (shortened):{gap}{encode(shorten(value, room))}', room, estimate)}\n{pointer}"
+        )
 
     return Section(_need(f"result:{gap}{text}", budget), render)
 

@@ -116,9 +116,9 @@ class HttpUpstream:
         """
         loaded, client = self._loaded, self._client
         if loaded is None or client is None:
-            raise UpstreamUnavailable(f"{self._name} is not connected", hint="try again in a moment")
+            raise UpstreamUnavailable(f"{self._name} is not connected", hint="try again in a moment", sent=False)
         if loaded.unreachable:
-            raise UpstreamUnavailable(f"{self._name}: {loaded.unreachable}")
+            raise UpstreamUnavailable(f"{self._name}: {loaded.unreachable}", sent=False)
         plan = self._plan(call.operation)
         url, request = self._request(call, plan, loaded, credential)
         exchange = _Exchange(client, call, request, url, self._config.timeout, self._settings.answer_bytes)
@@ -148,9 +148,7 @@ class HttpUpstream:
         server = choose_server(document, self._config.base_url, self._config.server_variables)
         schemes = security_schemes(document.schemas)
         self._check_credentials(schemes, document, server)
-        compiled = compile_operations(
-            document, self._name, effects=self._config.effects, reserved=_places(self._config)
-        )
+        compiled = compile_operations(document, self._name, reserved=_places(self._config))
         unreachable = self._unreachable(document, server)
         foreign = _foreign_servers(compiled.operations, document, server, self._config.server_variables)
         warnings = (*((unreachable,) if unreachable else ()), *foreign, *compiled.warnings)
@@ -335,9 +333,11 @@ class _Exchange:
     def _untransported(self, error: Exception) -> UpstreamError:
         what, kind = self.call.operation.id, type(error).__name__
         if isinstance(error, AddressRefused):
-            return UpstreamUnavailable(f"{what}: not sent: {error}", hint="the user can set base_url to allow it")
+            hint = "the user can set base_url to allow it"
+            return UpstreamUnavailable(f"{what}: not sent: {error}", hint=hint, sent=False)
         if isinstance(error, NEVER_SENT):
-            return UpstreamUnavailable(f"{what}: no connection ({kind}: {error})"[:400], hint="nothing was sent")
+            told = f"{what}: no connection ({kind}: {error})"[:400]
+            return UpstreamUnavailable(told, hint="nothing was sent", sent=False)
         return UpstreamUnavailable(f"{what}: the connection failed ({kind}: {error})"[:400], hint=self._aftermath())
 
     def _aftermath(self) -> str:
