@@ -63,8 +63,8 @@ def parse(source: Source) -> ast.Module:
         raise _syntax_error("the source holds a lone surrogate, which is no character", source, line) from None
     except ValueError as error:  # NUL bytes, and integer literals of too many digits
         raise _syntax_error(str(error), source, 1) from None
-    except (RecursionError, MemoryError):
-        raise _syntax_error("the source nests too deeply", source, 1) from None
+    except (RecursionError, MemoryError) as error:
+        raise _too_much(error, source) from None
 
 
 def compile_program(source: Source, tree: ast.Module, *, touches_calls: bool) -> Code:
@@ -87,8 +87,8 @@ def compile_program(source: Source, tree: ast.Module, *, touches_calls: bool) ->
 def _compile(source: Source, tree: ast.Module) -> CodeType:
     try:
         code = compile(tree, source.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    except (RecursionError, MemoryError):
-        raise _syntax_error("the source nests too deeply", source, 1) from None
+    except (RecursionError, MemoryError) as error:
+        raise _too_much(error, source) from None
     except ValueError as error:
         raise _syntax_error(str(error), source, 1) from None
     return cast(CodeType, code)
@@ -257,6 +257,15 @@ def _touched(operand: ast.expr) -> ast.expr:
         return operand
     name = ast.copy_location(ast.Name(IDENTICAL, ast.Load()), operand)
     return ast.copy_location(ast.Call(name, [operand], []), operand)
+
+
+def _too_much(error: RecursionError | MemoryError, source: Source) -> SyntaxError:
+    """The parser's stack ends in a MemoryError that says so; any other is about memory itself."""
+    if isinstance(error, MemoryError) and not str(error):
+        return _syntax_error(
+            f"the source is too long for the sandbox's memory ({len(source.text):,} characters)", source, 1
+        )
+    return _syntax_error("the source nests too deeply", source, 1)
 
 
 def _syntax_error(message: str, source: Source, line: int, column: int = 1) -> SyntaxError:
