@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guest.records import Record
 from guest.values import (
     MAX_DEPTH,
     Encoded,
-    Record,
     argument_place,
     decode_events,
     encode_arguments,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from guest.errors import IsthmusError
-from guest.values import MissingKey, missing_field
+from guest.records import MissingKey, missing_field
 
 _HTTP = frozenset({"requests", "httpx", "aiohttp", "urllib3", "httplib2", "httpx2", "ssl"})
 _DATA = frozenset({"numpy", "pandas", "scipy", "polars", "sklearn", "matplotlib", "pyarrow"})
