@@ -165,10 +165,30 @@ def test_a_call_before_a_failure_is_still_sent(box: Sandbox) -> None:
     assert len(box.host.requests) == 1
 
 
+def test_a_call_made_for_its_effect_alone_fails_where_it_stands(box: Sandbox) -> None:
+    box.host.fail("github.delete", "Refused", "only read is allowed")
+    source = dedent("""
+        try:
+            github.delete(n=1)
+            told = "deleted"
+        except Refused as refusal:
+            told = str(refusal)
+        told
+    """)
+    assert box.value(source) == "only read is allowed"
+
+
+def test_gathered_calls_count_as_awaited_however_long_the_program_took_before(box: Sandbox) -> None:
+    box.run("import asyncio")
+    box.host.now = 10.0  # long after the last exchange, which is when events are looked for
+    box.run("await asyncio.gather(*[github.create(n=n) for n in range(3)])")
+    assert [request.awaited for request in box.host.requests] == [True] * 3
+
+
 def test_the_first_error_that_nobody_heard_is_the_programs_and_the_others_are_noted(box: Sandbox) -> None:
     box.host.fail("github.a", "PermissionDenied", "no", code="permission_denied")
     box.host.fail("github.b", "NotFound", "nowhere")
-    outcome = box.run("x = 1\ngithub.a()\ngithub.b()\n5")
+    outcome = box.run("x = 1\na = github.a()\nb = github.b()\n5")
     assert (outcome["error"]["type"], outcome["error"]["line"]) == ("PermissionDenied", 2)
     assert outcome["error"]["code"] == "permission_denied"
     assert outcome["notes"] == ["github.b failed too, and nothing awaited it: NotFound: nowhere"]

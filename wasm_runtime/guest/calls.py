@@ -1,8 +1,9 @@
 """Calls as programs see them: awaitable, and without `await` as good as the data they come to.
 
 A `Call` waits when it is touched: compared, indexed, printed, iterated, asked for its class. Three things of
-Python cannot be overridden by an object, and the program's compiler helps there (see `program`): `is`, and the
-subject of `match`. Where C code insists on a true str (`", ".join(calls)`), only `await` helps; the hint says so.
+Python cannot be overridden by an object, and the program's compiler helps there (see `program`): `is`, the
+subject of `match`, and being a statement of its own (a call that is made for its effect alone ends where it
+stands). Where C code insists on a true str (`", ".join(calls)`), only `await` helps; the hint says so.
 """
 
 from __future__ import annotations
@@ -193,5 +194,5 @@ _forward_special_methods()
 
 
 def identical(value: Any) -> Any:
-    """What a program compares with `is`, or matches: the compiler puts this around it (see `program`)."""
+    """What a call came to: the compiler puts this around what objects cannot do for themselves (see `program`)."""
     return pending_of(value).result() if type(value) is Call else value

@@ -364,9 +364,15 @@ class Loop(asyncio.BaseEventLoop):
             self._break_deadlock()
 
     def _poll(self) -> None:
-        """While callbacks keep being ready: let requests gather for one round, then send them; look for events."""
+        """While callbacks keep being ready: let requests gather for one round, then send them; look for events.
+
+        The round lets `gather` begin to await what it was given: a request says whether its call was awaited.
+        """
         self._spins += 1
-        if (self._outbox and self._spins >= 2) or self._clock() - self._last_exchange >= POLL_SECONDS:
+        if self._outbox:
+            if self._spins >= 2:
+                self.turn(0.0)
+        elif self._clock() - self._last_exchange >= POLL_SECONDS:
             self.turn(0.0)
 
     def _break_deadlock(self) -> None:

@@ -70,7 +70,8 @@ def parse(source: Source) -> ast.Module:
 def compile_program(source: Source, tree: ast.Module, *, touches_calls: bool) -> Code:
     """Code of a parsed program. The tree is changed.
 
-    `touches_calls` says that calls may be compared with `is`, or matched, without `await`: that is made to work.
+    `touches_calls` says that calls may be made without `await`: then comparing them with `is`, matching them, and
+    making one for its effect alone are made to work.
 
     Raises:
         SyntaxError: what the parser lets pass, such as `return` in a class, or `await` in a plain function.
@@ -235,7 +236,14 @@ def _names_bound_by(node: ast.AST) -> Iterator[str]:
 
 
 class _Touching(ast.NodeTransformer):
-    """Puts `identical(...)` around what is compared by `is` and around what is matched."""
+    """Puts `identical(...)` around what is compared by `is`, what is matched, and calls whose value nobody takes."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
+        """`github.issues.close(1)` as a statement ends where it stands: its error is raised here, not later."""
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Call):
+            node.value = _touched(node.value)
+        return node
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         """`a is b` compares what calls came to."""

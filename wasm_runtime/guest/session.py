@@ -190,10 +190,7 @@ class Guest:
             run.notes.extend(mended.notes)
             if mended.source is not source:
                 self._sources.add(mended.source)
-            touches = "is" in source.text or "match" in source.text
-            return compile_program(
-                mended.source, mended.tree, touches_calls=touches and self._mentions_calls(source.text)
-            )
+            return compile_program(mended.source, mended.tree, touches_calls=self._mentions_calls(source.text))
         except SyntaxError as error:
             about = getattr(error, "source", None)
             if about is not None:
