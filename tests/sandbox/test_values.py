@@ -91,7 +91,7 @@ def test_only_what_changes_is_copied() -> None:
     ],
 )
 def test_a_refusal_names_the_place_and_the_reason(value: object, message: str) -> None:
-    with pytest.raises(ValueError, match="") as caught:
+    with pytest.raises(ValueError, match=r"arguments") as caught:
         check(value, "arguments")
     assert str(caught.value) == message
 

@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from isthmus_sandbox.workspace import is_empty, remove, used_bytes
+from isthmus_sandbox.workspace import glance, remove, used_bytes
 
 
 def test_what_is_used_counts_files_directories_and_content(tmp_path: Path) -> None:
@@ -53,9 +53,16 @@ def test_names_like_those_of_the_removal_itself_do_not_stop_it(tmp_path: Path) -
 
 
 def test_what_is_not_there_is_empty_and_removed(tmp_path: Path) -> None:
-    assert is_empty(tmp_path / "nothing")
-    assert is_empty(tmp_path)
     assert used_bytes(tmp_path / "nothing", 10) == 0
     remove(tmp_path / "nothing")
-    (tmp_path / "file").touch()
-    assert not is_empty(tmp_path)
+
+
+def test_a_glance_sees_a_few_files_as_a_long_look_does_and_no_more(tmp_path: Path) -> None:
+    assert glance(tmp_path) == 0
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "file").write_bytes(b"x" * 100_000)
+    assert glance(tmp_path) == used_bytes(tmp_path, 10**9)
+    for number in range(100):
+        (tmp_path / str(number)).touch()
+    assert glance(tmp_path) is None
+    assert glance(tmp_path / "nothing") is None

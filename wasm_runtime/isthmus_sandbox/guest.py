@@ -19,7 +19,7 @@ from isthmus_sandbox.protocol import Event, GuestLost, Outcome, Program, Protoco
 from isthmus_sandbox.settings import MIB, Limits
 from isthmus_sandbox.values import clean
 from isthmus_sandbox.wire import Kind
-from isthmus_sandbox.workspace import is_empty, used_bytes
+from isthmus_sandbox.workspace import glance, used_bytes
 
 _GONE_WITHIN = 10.0  # seconds, for a process that has been killed
 _LARGE = 1_000_000  # bytes: beyond it a frame is decoded off the event loop
@@ -157,9 +157,9 @@ class _Watch:
 
     async def conclude(self, outcome: Outcome) -> Outcome:
         """The outcome, with a note where the files take up too much."""
-        if is_empty(self._workspace):
-            return outcome
-        used = await anyio.to_thread.run_sync(used_bytes, self._workspace, self._most)
+        used = glance(self._workspace)
+        if used is None:
+            used = await anyio.to_thread.run_sync(used_bytes, self._workspace, self._most)
         if used <= self._most:
             return outcome
         note = f"the files in /workspace take up more than the {self._most // MIB} MB that are allowed: remove some"

@@ -106,6 +106,8 @@ class Pool:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
+            if self._launcher is not None:
+                await asyncio.sleep(_REFILL_AFTER)
             try:
                 while len(self._spares) < self._settings.spares:
                     self._spares.append(await self._launch(None, warm=True))
@@ -115,7 +117,7 @@ class Pool:
                     self._progress(f"sandbox: {unavailable}")
                 self._problem = str(unavailable)
                 await asyncio.sleep(_RETRY_AFTER)
-            await asyncio.sleep(_REFILL_AFTER)
+                self._wanted.set()
 
     async def _launch(self, workspace: Path | None, *, warm: bool) -> WorkerGuest:
         launcher = await self._ready_launcher()

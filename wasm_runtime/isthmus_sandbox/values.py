@@ -14,7 +14,7 @@ bytes anywhere. Containers nest at most `MAX_DEPTH` deep: 1 for `[]`, 2 for `[[]
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -24,6 +24,7 @@ MAX_VALUES = 5_000_000
 """Values in one piece of data, counted as they are met: shared parts count again, as they would in JSON."""
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_TEXT_ONLY: frozenset[type] = frozenset({str})
 _TEXT_OF_OBJECT = 10_000  # characters kept of an object that is no data
 
 
@@ -171,6 +172,8 @@ class _Cleaner:
     def _clean_list(self, value: list[Any], depth: int) -> list[Any]:
         changed: list[Any] | None = None
         for place, item in enumerate(value):
+            if type(item) is str and item.isascii():  # most values are: a call less for each
+                continue
             plain = self.clean(item, depth + 1)
             if plain is not item:
                 changed = list(value) if changed is None else changed
@@ -178,10 +181,12 @@ class _Cleaner:
         return value if changed is None else changed
 
     def _clean_dict(self, value: dict[Any, Any], depth: int) -> dict[str, Any]:
-        if not all(type(key) is str and (key.isascii() or not _has_surrogate(key)) for key in value):
+        if not _are_texts(value):
             value = _with_text_keys(value)
         changed: dict[str, Any] | None = None
         for key, item in value.items():
+            if type(item) is str and item.isascii():  # most values are: a call less for each
+                continue
             plain = self.clean(item, depth + 1)
             if plain is not item:
                 changed = dict(value) if changed is None else changed
@@ -209,6 +214,12 @@ class _Cleaner:
 def kind_name(value: object) -> str:
     """The name of a value's class, for a message."""
     return clean_text(type(value).__name__[:80])
+
+
+def _are_texts(keys: Iterable[Any]) -> bool:
+    if not _TEXT_ONLY.issuperset(map(type, keys)):
+        return False
+    return all(map(str.isascii, keys)) or not any(map(_has_surrogate, keys))
 
 
 def _with_text_keys(value: dict[Any, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 _ENTRY_BYTES = 4096  # what a file or directory costs beside its content
+_FEW = 40  # entries: looked at within 0.1 ms
 
 
 def used_bytes(directory: Path, most: int) -> int:
@@ -43,13 +44,25 @@ def _content_bytes(entry: os.DirEntry[str]) -> int:
     return found.st_size if sys.platform == "win32" else found.st_blocks * 512
 
 
-def is_empty(directory: Path) -> bool:
-    """Whether there is nothing in it, or no such directory."""
+def glance(directory: Path) -> int | None:
+    """What `used_bytes` would say, if that is to be seen at once: a few files and directories.
+
+    None: it needs a longer look, which the event loop should not wait for.
+    """
+    used, left, waiting = 0, _FEW, [str(directory)]
     try:
-        with os.scandir(directory) as entries:
-            return next(entries, None) is None
+        while waiting:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    left -= 1
+                    used += _ENTRY_BYTES + _content_bytes(entry)
+                    if left == 0:
+                        return None
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
     except OSError:
-        return True
+        return None
+    return used
 
 
 def remove(directory: Path) -> None:
