@@ -158,7 +158,7 @@ class Execution:
         try:
             if number > self.calls:
                 raise LimitExceeded(
-                    f"this program has used up its {self.calls} calls",
+                    f"this program has used up its {self.calls} calls (limit `calls`)",
                     limit="calls",
                     hint="the operator can raise limits.calls; or fetch more with each call",
                 )

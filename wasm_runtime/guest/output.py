@@ -63,7 +63,7 @@ class Output(io.TextIOBase):
     def error(self) -> LimitExceeded:
         """What printing raises from then on."""
         return LimitExceeded(
-            f"the program printed more than {self._limit:,} bytes",
+            f"the program printed more than {self._limit:,} bytes (limit `output_bytes`)",
             limit="output_bytes",
             hint="print less: filter and count in the program, and write what is long to a file in /workspace",
         )
