@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from isthmus.service.sessions import Sessions
     from isthmus.validation import Validation
 
-PATIENCE = 2.0
-"""Seconds that a search waits for upstreams that are still connecting."""
-
 LOCAL = Principal()
 
 
@@ -60,7 +57,7 @@ class Application:
         limit: int = 8,
     ) -> str:
         """The fragments of API that a task needs, as a text for the model."""
-        await self.catalogs.settled(PATIENCE)
+        await self.catalogs.looked_at(upstream)
         return await self.searching(query, upstream=upstream, detail=detail, limit=limit)
 
     async def execute(

@@ -5,6 +5,7 @@ A reader takes `current` and works with that snapshot; what is published meanwhi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,12 @@ from isthmus.catalog.catalog import Catalog
 from isthmus.catalog.index import Index
 from isthmus.model import Operation, UpstreamSnapshot, UpstreamState
 from isthmus.ports import Upstream
+
+PATIENCE = 2.0
+"""Seconds that who looks around waits for upstreams that are still connecting."""
+
+SETTLING = 10.0
+"""Seconds after which nobody waits so any more: what is not there by then is named as missing instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,7 @@ class Catalogs:
     _latest: dict[str, UpstreamSnapshot] = field(init=False)
     _changed: anyio.Event = field(init=False)
     _waiters: list[anyio.Event] = field(default_factory=list)
+    began: float = math.inf  # on the clock of anyio, when `run` is called
 
     def __post_init__(self) -> None:
         self._latest = {name: UpstreamSnapshot(name, UpstreamState.CONNECTING) for name in self.upstreams}
@@ -58,6 +66,7 @@ class Catalogs:
 
     async def run(self) -> None:
         """Live, until cancelled: each upstream in a task of its own, and rebuild when one of them has news."""
+        self.began = anyio.current_time()
         async with anyio.create_task_group() as tasks:
             for upstream in self.upstreams.values():
                 tasks.start_soon(upstream.run, self._publish)
@@ -73,6 +82,16 @@ class Catalogs:
     async def settled(self, seconds: float) -> None:
         """The same for all upstreams at once."""
         await self._until(lambda: all(map(self._settled, self.upstreams)), seconds)
+
+    async def looked_at(self, upstream: str | None = None) -> None:
+        """Give what is still connecting, or one upstream, a fair chance to be seen; for who searches and lists.
+
+        One that hangs costs each of them `PATIENCE` seconds at most, and nothing once `SETTLING` seconds have passed.
+        """
+        now = anyio.current_time()
+        left = self.began + SETTLING - now
+        seconds = max(0.0, min(PATIENCE, left))
+        await (self.settled(seconds) if upstream is None else self.connected(upstream, seconds))
 
     def _settled(self, upstream: str) -> bool:
         snapshot = self.current.snapshots.get(upstream)

@@ -48,6 +48,7 @@ class HostOperations:
             InvalidArguments: the request is not one that a guest makes.
         """
         arguments = request.arguments
+        await self.catalogs.looked_at(_upstream_of(arguments))
         match request.operation:
             case "isthmus.search":
                 return await self._search(arguments)
@@ -105,6 +106,14 @@ class HostOperations:
         if self._files is None or self._files[0] is not catalog:
             self._files = (catalog, Files(catalog, self.visible, self.mark))
         return self._files[1]
+
+
+def _upstream_of(arguments: Mapping[str, Any]) -> str | None:
+    """The upstream that a request looks at; None where it looks at all of them."""
+    if upstream := arguments.get("upstream"):
+        return str(upstream)
+    path = arguments.get("path") or arguments.get("operation") or ""
+    return str(path).strip("/").replace("/", ".").partition(".")[0] or None
 
 
 def _text(arguments: Mapping[str, Any], name: str) -> str:

@@ -1,0 +1,65 @@
+"""The view of the moment, and how long those who look wait for what is still connecting."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import pytest
+
+from isthmus.model import UpstreamSnapshot, UpstreamState
+from isthmus.ports import Publish
+from isthmus.service.catalogs import PATIENCE, SETTLING, Catalogs
+from tests.simulators.upstream import SimulatedUpstream, operation
+
+pytestmark = pytest.mark.anyio
+
+LIST = operation("late.list")
+
+
+@dataclass(eq=False)
+class Late(SimulatedUpstream):
+    """Publishes nothing until it is told to."""
+
+    def __post_init__(self) -> None:
+        self.go = anyio.Event()
+
+    async def run(self, publish: Publish) -> None:
+        await self.go.wait()
+        publish(UpstreamSnapshot("late", UpstreamState.READY, (LIST,)))
+        await anyio.sleep_forever()
+
+
+@asynccontextmanager
+async def living(**upstreams: SimulatedUpstream) -> AsyncIterator[Catalogs]:
+    catalogs = Catalogs(upstreams, lambda each: each, lambda _: True)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(catalogs.run)
+        yield catalogs
+        tasks.cancel_scope.cancel()
+
+
+async def test_who_looks_waits_for_an_upstream_that_is_about_to_come() -> None:
+    late = Late("late", ())
+    async with living(late=late) as catalogs, anyio.create_task_group() as tasks:
+        tasks.start_soon(catalogs.looked_at)
+        await anyio.wait_all_tasks_blocked()
+        late.go.set()
+    assert catalogs.catalog.resolve("late.list") is LIST
+
+
+async def test_who_looks_at_one_upstream_does_not_wait_for_another() -> None:
+    good, late = SimulatedUpstream("good", (operation("good.list"),)), Late("late", ())
+    async with living(good=good, late=late) as catalogs:
+        await catalogs.connected("good", 5)
+        with anyio.fail_after(PATIENCE / 2):
+            await catalogs.looked_at("good")
+            await catalogs.looked_at("unheard_of")
+
+
+async def test_once_all_have_had_their_time_nobody_waits_for_one_that_hangs() -> None:
+    async with living(late=Late("late", ())) as catalogs:
+        await anyio.wait_all_tasks_blocked()
+        catalogs.began -= SETTLING
+        with anyio.fail_after(PATIENCE / 2):
+            await catalogs.looked_at()
