@@ -75,6 +75,7 @@ class Reply:
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    delay: float = 0.0  # seconds
 
     def raw(self) -> tuple[int, dict[str, str], bytes]:
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -89,10 +90,15 @@ Answer = Reply | Callable[[Recorded], Reply]
 
 
 class OpenApiService:
-    """An ASGI application. `delay` is in seconds, for each answer."""
+    """An ASGI application. `delay` is in seconds, for each answer.
+
+    `abandoned` are the requests whose client hung up before it was answered.
+    """
 
     def __init__(self, document: Mapping[str, Any], *, delay: float = 0.0) -> None:
         self.requests: list[Recorded] = []
+        self.abandoned: list[Recorded] = []
+        self._changed = threading.Condition()
         self._document = SchemaDocument(document)
         self._delay = delay
         self._answers: dict[str, Answer] = {}
@@ -104,6 +110,12 @@ class OpenApiService:
         """Say what `METHOD /path/{template}` answers from now on."""
         self._answers[operation] = answer
 
+    def until(self, met: Callable[[], bool], seconds: float = 30.0) -> None:
+        """Return once something is true of the requests; for another thread than the one that serves."""
+        with self._changed:
+            if not self._changed.wait_for(met, seconds):
+                raise TimeoutError(f"not met within {seconds:g} s; there were {len(self.requests)} requests")
+
     def transport(self) -> httpx2.AsyncBaseTransport:
         """A transport for a client in the same event loop, without a network."""
         return httpx2.ASGITransport(app=self)
@@ -113,7 +125,7 @@ class OpenApiService:
         path, _, query = target.partition("?")
         operation, node = self._match(method, path)
         recorded = Recorded(operation, method, path, query, headers, body)
-        self.requests.append(recorded)
+        self._note(self.requests, recorded)
         answer = self._answers.get(operation)
         if answer is None:
             return self._example(node) if operation else Reply(404, {"message": f"nothing at {method} {path}"})
@@ -135,13 +147,21 @@ class OpenApiService:
             more = message.get("more_body", False)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         target = scope["raw_path"].decode() + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
-        status, answered, content = self.respond(scope["method"], target, headers, body).raw()
-        if self._delay:
-            await asyncio.sleep(self._delay)
+        reply = self.respond(scope["method"], target, headers, body)
+        recorded = self.requests[-1]
+        if await _left_within(self._delay + reply.delay, receive):
+            self._note(self.abandoned, recorded)
+            return
+        status, answered, content = reply.raw()
         answered = {"content-length": str(len(content)), **answered}
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answered.items()]
         await send({"type": "http.response.start", "status": status, "headers": raw})
         await send({"type": "http.response.body", "body": content})
+
+    def _note(self, into: list[Recorded], recorded: Recorded) -> None:
+        with self._changed:
+            into.append(recorded)
+            self._changed.notify_all()
 
     def _add(self, path: str, entry: object) -> None:
         try:
@@ -180,6 +200,17 @@ class OpenApiService:
                 schema = schema_of(mapping_of(description).get("schema"))
                 return Reply(code, example(schema, self._document), {"content-type": "application/json"})
         return Reply(code)
+
+
+async def _left_within(seconds: float, receive: Callable[[], Awaitable[Message]]) -> bool:
+    """Wait for so long; whether the client hung up meanwhile."""
+    if not seconds:
+        return False
+    try:
+        message = await asyncio.wait_for(receive(), seconds)
+    except TimeoutError:
+        return False
+    return bool(message["type"] == "http.disconnect")
 
 
 def example(schema: Mapping[str, Any], document: SchemaDocument, depth: int = 0) -> Any:

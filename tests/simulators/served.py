@@ -1,0 +1,154 @@
+"""The real server as a client meets it: a child process over stdio, driven by the official SDK's client.
+
+    async with serving({"upstreams": {...}}, tmp_path) as server:
+        assert "pets.list" in await server.search("all pets")
+        assert (await server.execute("1 + 1")).text == "result: 2"
+
+What crossed the wire towards the client, and what the server wrote to its log, are kept as they were, byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio
+from mcp import Client, StdioServerParameters, stdio_client
+from mcp.client.client import ConnectMode
+from mcp_types import CallToolResult, TextContent
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SOON = 30.0
+"""Seconds within which anything that a test waits for has happened, on a slow machine too."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one call of a tool told."""
+
+    text: str
+    is_error: bool
+    facts: Mapping[str, Any]
+    result: CallToolResult
+
+    @property
+    def value(self) -> Any:
+        """The result as data, where it is a list, a dict, a number or a boolean that was told whole."""
+        label, _, rest = self.text.partition(":")
+        assert label == "result", self.text
+        return json.loads(rest.strip().split("\n")[0])
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server at work, and the client that it serves."""
+
+    client: Client
+    config: Path
+    log_file: Path
+    wire_file: Path
+
+    async def search(self, query: str | Sequence[str], **more: Any) -> str:
+        """The text that `search` gives."""
+        return (await self.call("search", query=query, **more)).text
+
+    async def execute(self, code: str, **more: Any) -> Told:
+        """What `execute` tells."""
+        return await self.call("execute", code=code, **more)
+
+    async def call(self, tool: str, **arguments: Any) -> Told:
+        """Call a tool; its content has to begin with a text."""
+        result = await self.client.call_tool(tool, arguments)
+        first = result.content[0]
+        assert isinstance(first, TextContent)
+        return Told(first.text, bool(result.is_error), (result.meta or {}).get("isthmus", {}), result)
+
+    def log(self) -> str:
+        """The server's stderr so far."""
+        return self.log_file.read_text(errors="backslashreplace")
+
+    def wire(self) -> bytes:
+        """All that the server has sent to its client so far."""
+        return self.wire_file.read_bytes()
+
+    def processes(self) -> list[int]:
+        """The server, and below it all that it started: zygote, workers, upstreams."""
+        parents = dict(_parents())
+        serving = [pid for pid in parents if str(self.config) in _command(pid) and "isthmus" in _command(pid)]
+        found = [pid for pid in serving if b"python" in Path(f"/proc/{pid}/exe").resolve().name.encode()]
+        for pid in found:
+            found.extend(child for child, parent in parents.items() if parent == pid and child not in found)
+        return found
+
+
+@asynccontextmanager
+async def serving(
+    configuration: Mapping[str, Any], folder: Path, *, mode: ConnectMode = "auto", **environment: str
+) -> AsyncIterator[Served]:
+    """The server of a configuration, with a client connected to it. `folder` takes its files."""
+    command = serve_command(configuration, folder)
+    wire, log = folder / "wire.jsonl", folder / "stderr.log"
+    # `tee` keeps the very bytes that the client gets.
+    script = ["-c", 'wire=$1; shift; "$@" | tee "$wire"', "sh", str(wire), *command]
+    parameters = StdioServerParameters(command="sh", args=script, env=server_environment(**environment))
+    with log.open("w") as errors:
+        async with Client(stdio_client(parameters, errlog=errors), mode=mode, cache=None) as client:
+            yield Served(client, folder / "isthmus.yaml", log, wire)
+
+
+def serve_command(configuration: Mapping[str, Any], folder: Path) -> list[str]:
+    """Write the configuration into a folder; the command that serves it."""
+    config = folder / "isthmus.yaml"
+    config.write_text(json.dumps(configuration))
+    return [sys.executable, "-m", "isthmus", "serve", "--config", str(config)]
+
+
+def server_environment(**more: str) -> dict[str, str]:
+    """The environment of a server whose sources are these, installed or not."""
+    return {"PYTHONPATH": os.pathsep.join([str(ROOT / "server"), str(ROOT / "wasm_runtime")]), **more}
+
+
+def simulator(name: str, *arguments: str, **environment: str) -> dict[str, Any]:
+    """The configuration of an MCP upstream that is a script of this folder."""
+    script = str(Path(__file__).with_name(f"{name}.py"))
+    return {"command": [sys.executable, script, *arguments], "env": environment}
+
+
+Witnessed = dict[str, Any]
+
+
+async def witnessed(file: Path, kind: Literal["called", "cancelled", "ended"], count: int = 1) -> list[Witnessed]:
+    """The records of a kind that `mcp_server_witness` wrote, once there are so many."""
+    with anyio.fail_after(SOON):
+        while True:
+            lines = file.read_text().splitlines() if file.exists() else []
+            found = [record for record in map(json.loads, lines) if record["kind"] == kind]
+            if len(found) >= count:
+                return found
+            await anyio.sleep(0.01)  # another process writes the file: there is nothing to wait on
+
+
+def _parents() -> list[tuple[int, int]]:
+    """Each process of this machine with its parent; those that end meanwhile are left out."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                text = (folder / "stat").read_text()
+            except OSError:
+                continue
+            found.append((int(folder.name), int(text.rpartition(")")[2].split()[1])))
+    return found
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
