@@ -94,8 +94,8 @@ async def serving(
     """The server of a configuration, with a client connected to it. `folder` takes its files."""
     command = serve_command(configuration, folder)
     wire, log = folder / "wire.jsonl", folder / "stderr.log"
-    # `tee` keeps the very bytes that the client gets.
-    script = ["-c", 'wire=$1; shift; "$@" | tee "$wire"', "sh", str(wire), *command]
+    # `tee` keeps the very bytes that the client gets: its own stdout, which is the file, it writes first.
+    script = ["-c", '{ wire=$1; shift; "$@" | tee /dev/fd/3 > "$wire"; } 3>&1', "sh", str(wire), *command]
     parameters = StdioServerParameters(command="sh", args=script, env=server_environment(**environment))
     with log.open("w") as errors:
         async with Client(stdio_client(parameters, errlog=errors), mode=mode, cache=None) as client:
