@@ -214,6 +214,38 @@ async def test_spares_are_made_in_advance_and_again(open_pool: OpenPool, start_m
                 assert await pool.open() is waiting
 
 
+async def test_a_burst_of_openings_waits_for_the_zygote_and_loses_nobody(open_pool: OpenPool) -> None:
+    if sys.platform != "linux":
+        pytest.skip("workers are forked on Linux only")
+    values: list[object] = []
+
+    async def one(pool: Pool, number: int) -> None:
+        guest = await pool.open()
+        values.append((await guest.run(program(f"{number}"), echo)).value)
+        await guest.close()
+
+    async with open_pool("fork") as pool:
+        first = await pool.open()
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as tasks:
+                for number in range(150):  # more than the control socket holds
+                    tasks.start_soon(one, pool, number)
+        assert sorted(map(str, values)) == sorted(map(str, range(150)))
+        assert first.alive
+
+
+async def test_a_spare_that_has_rehearsed_shows_nothing_of_it(open_pool: OpenPool) -> None:
+    async with open_pool("fork", spares=1) as pool:
+        guest = await pool.open()
+        seen = await guest.run(
+            program("[sorted(n for n in globals() if n[0] != '_'), __import__('os').getcwd()]"), echo
+        )
+        assert seen.value == [[], "/workspace"]
+        failed = await guest.run(program("1/0"), echo)
+        assert failed.error is not None
+        assert failed.error.line == 1
+
+
 async def test_nothing_is_left_behind(open_pool: OpenPool, start_method: StartMethod, tmp_path: Path) -> None:
     async with open_pool(start_method, spares=1) as pool:  # what is loaded once, and the threads that stay
         await (await pool.open()).run(program("open('/workspace/x', 'w')"), echo)

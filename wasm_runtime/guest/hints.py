@@ -124,7 +124,10 @@ def _recursion(_error: Any, _names: Sequence[str]) -> str:
 def _memory(error: Any, _names: Sequence[str]) -> str:
     if str(error).startswith("Parser stack"):
         return "the text to evaluate nests too deeply; json.loads reads data"
-    return "the sandbox's memory is used up (limit `memory_mb`): work in smaller parts, keep less, or write to files in /workspace"
+    return (
+        "the sandbox's memory is used up (limit `memory_mb`): "
+        "work in smaller parts, keep less, or write to files in /workspace"
+    )
 
 
 def _os(error: Any, _names: Sequence[str]) -> str:

@@ -40,6 +40,7 @@ class Program:
     seed: str
     upstreams: tuple[str, ...]
     output_bytes: int
+    rehearsal: bool = False  # of a spare, whose first program is still to come
 
 
 @dataclass(slots=True)
@@ -156,9 +157,9 @@ class Guest:
         sys.modules["__main__"] = self._main
         self._offer(program.upstreams)
         if program.source.strip():
-            self._number += 1
-            if self._number == 1:
+            if self._number == 0:
                 self._servers.enter_workspace()
+            self._number += not program.rehearsal
 
     def _offer(self, upstreams: tuple[str, ...]) -> None:
         if tuple(self._upstreams) == upstreams:
@@ -335,6 +336,7 @@ def _program(fields: Mapping[str, Any]) -> Program:
         seed=fields.get("seed", ""),
         upstreams=tuple(fields.get("upstreams", ())),
         output_bytes=int(fields.get("output_bytes", 10_000_000)),
+        rehearsal=fields.get("rehearsal", False) is True,
     )
 
 

@@ -12,8 +12,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +32,7 @@ from isthmus_sandbox.wire import Kind
 _READY_BYTES = 65_536
 _CONTROL_BYTES = 65_536
 _STDERR_KEPT = 2_000
+_FORKS_AT_ONCE = 16
 
 
 class Process(Protocol):
@@ -105,6 +106,8 @@ class ForkLauncher:
         self._started: asyncio.Future[dict[str, Any]] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._outbox: deque[tuple[bytes, Sequence[int]]] = deque()
+        self._places = asyncio.Semaphore(_FORKS_AT_ONCE)
 
     async def start(self) -> None:
         """Start the zygote and wait until it is warm.
@@ -148,29 +151,51 @@ class ForkLauncher:
 
     async def launch(self, workspace: Path, *, warm: bool) -> tuple[Process, Channel]:
         """See `Launcher`."""
-        process, channel = await self._fork(workspace, warm=warm)
-        await _ready(process, channel, self._timeout)
+        # Many at once take each other's processor, and their time to be ready with it.
+        async with self._places:
+            process, channel = await self._fork(workspace, warm=warm)
+            await _ready(process, channel, self._timeout)
         return process, channel
 
     async def _fork(self, workspace: Path, *, warm: bool) -> tuple[ForkedProcess, Channel]:
         number = next(self._numbers)
-        with ExitStack() as opened:
-            directory = os.open(workspace, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            opened.callback(os.close, directory)
-            ours, theirs = socket.socketpair()
-            opened.callback(theirs.close)
-            process = self._workers[number] = ForkedProcess(self, number)
-            self.tell({"fork": number, "warm": warm}, [theirs.fileno(), directory])
+        directory = os.open(workspace, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        ours, theirs = socket.socketpair()
+        process = self._workers[number] = ForkedProcess(self, number)
+        self.tell({"fork": number, "warm": warm}, [theirs.detach(), directory])
         return process, await _attach(ours)
 
-    def tell(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
-        """Send the zygote a message. One that does not listen is ended, and its workers with it."""
-        if self._control is None:
-            return
-        try:
-            socket.send_fds(self._control, [json.dumps(message).encode()], descriptors or [])
-        except OSError:
-            self._hang_up()
+    def tell(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+        """Send the zygote a message, and with it descriptors, which are closed here.
+
+        What it cannot take at once waits. A zygote that does not listen is ended, and its workers with it.
+        """
+        self._outbox.append((json.dumps(message).encode(), descriptors))
+        self._send()
+
+    def _send(self) -> None:
+        while self._outbox and self._control is not None:
+            text, descriptors = self._outbox[0]
+            try:
+                socket.send_fds(self._control, [text], descriptors)
+            except BlockingIOError:
+                asyncio.get_running_loop().add_writer(self._control.fileno(), self._send)
+                return
+            except OSError:
+                self._hang_up()
+                return
+            self._drop()
+        if self._control is not None:
+            asyncio.get_running_loop().remove_writer(self._control.fileno())
+        else:
+            while self._outbox:
+                self._drop()
+
+    def _drop(self) -> None:
+        """Forget the first message of the outbox."""
+        _, descriptors = self._outbox.popleft()
+        for descriptor in descriptors:
+            os.close(descriptor)
 
     def _listen(self) -> None:
         assert self._control is not None  # noqa: S101 - the reader is removed with it
@@ -198,8 +223,11 @@ class ForkLauncher:
         if self._control is None:
             return
         asyncio.get_running_loop().remove_reader(self._control.fileno())
+        asyncio.get_running_loop().remove_writer(self._control.fileno())
         self._control.close()
         self._control = None
+        while self._outbox:
+            self._drop()
         if self._process is not None:
             self._process.kill()
         for worker in self._workers.values():

@@ -23,7 +23,19 @@ from isthmus_sandbox.settings import MIB, Limits
 from isthmus_sandbox.wire import BlockingChannel, Kind, end
 
 WARM_UP = json.dumps({"source": "", "seed": "00", "now": 0.0, "upstreams": [], "output_bytes": 1_000})
-"""The program that brings a guest's memory in, and leaves nothing behind."""
+"""The program that brings a guest's memory in, and leaves nothing behind. It touches no file, so starts no thread."""
+
+REHEARSAL = json.dumps(
+    {
+        "source": "(await __import__('asyncio').sleep(0), 1 + 1)[1]",
+        "rehearsal": True,
+        "seed": "00",
+        "now": 0.0,
+        "upstreams": [],
+        "output_bytes": 1_000,
+    }
+)
+"""What a spare does beside, so that its first real program finds everything at hand: workspace, compiler, loop."""
 
 
 def serve(guest: Guest, channel: BlockingChannel, limits: Limits, report: bytes = b"") -> None:

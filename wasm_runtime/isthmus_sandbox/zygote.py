@@ -41,7 +41,7 @@ from isthmus_sandbox.linux import die_with_parent
 from isthmus_sandbox.orders import Orders
 from isthmus_sandbox.settings import MIB
 from isthmus_sandbox.wire import BlockingChannel, end
-from isthmus_sandbox.worker import WARM_UP, no_exchange, serve
+from isthmus_sandbox.worker import REHEARSAL, WARM_UP, no_exchange, serve
 
 MESSAGE_BYTES = 65_536
 
@@ -148,7 +148,7 @@ class Zygote:
             if missing_layers(self.layers, layers):
                 end(Exit.LAYER)
             if warm:
-                self._guest.run(WARM_UP)
+                self._guest.run(REHEARSAL)
             serve(self._guest, BlockingChannel(sock, self._limits.events_bytes), self._limits)
         except MemoryError:
             end(Exit.MEMORY)
