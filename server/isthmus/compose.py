@@ -7,6 +7,7 @@ first message goes on answering.
 from __future__ import annotations
 
 import errno
+import logging
 import re
 import secrets
 import time
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from isthmus.validation import Validation
 
 LOCAL = Principal()
+
+UNTRUSTED_LOGS = ("httpx2", "httpcore2", "mcp.client", "client")
+"""Loggers of libraries that repeat what upstreams sent, and URLs with the keys in them. The upstreams tell the rest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,6 +136,7 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
     from isthmus.gateway import Gateway
     from isthmus.redaction import Redactor
     from isthmus.service.catalogs import Catalogs
+    from isthmus.service.cleaning import Cleaning
     from isthmus.service.execute import ExecuteService, Sources
     from isthmus.service.host import HostOperations
     from isthmus.service.search import search
@@ -141,13 +146,19 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
     from isthmus_sandbox.settings import Limits as WorkerLimits
     from isthmus_sandbox.settings import Settings
 
+    for name in UNTRUSTED_LOGS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     limits, policy, validation = configuration.limits, policy_of(configuration), Validation()
     upstreams = {
         name: _upstream(name, config, configuration, base, validation)
         for name, config in configuration.upstreams.items()
     }
     credentials = StaticCredentials(configuration.upstreams)
-    catalogs = Catalogs(upstreams, policy.classify, policy.visible)
+    redactor = Redactor({*credentials.secrets(), *environment_secrets(configuration)})
+    clean = Cleaning(redactor)
+    catalogs = Catalogs(
+        upstreams, lambda each: policy.classify(clean.operation(each)), policy.visible, clean.snapshot, log
+    )
     workers = WorkerLimits(memory_mb=limits.memory_mb, cpu=limits.cpu)
     sandbox = Pool(Settings(workers, spares=limits.spare_workers), progress=log)
     sessions = Sessions(sandbox, limits.sessions, limits.session_idle, time.monotonic, partial(_new_id, "s"))
@@ -173,7 +184,7 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
         upstreams,
         policy,
         credentials,
-        Redactor({*credentials.secrets(), *environment_secrets(configuration)}),
+        redactor,
         validation.check,
     )
     executing = ExecuteService(

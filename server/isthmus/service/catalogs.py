@@ -24,6 +24,9 @@ PATIENCE = 2.0
 SETTLING = 10.0
 """Seconds after which nobody waits so any more: what is not there by then is named as missing instead."""
 
+SAID = 500
+"""Characters of an upstream's own words, the last ones, that a line of the log takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -39,11 +42,14 @@ class Catalogs:
     """Runs the upstreams, and keeps the view of them current.
 
     `classify` gives an operation the effect that the operator decided; `visible` says what a search may show.
+    `clean` takes out of a snapshot what nobody is to read; `log` takes a line for the operator when a state changes.
     """
 
     upstreams: Mapping[str, Upstream]
     classify: Callable[[Operation], Operation]
     visible: Callable[[Operation], bool]
+    clean: Callable[[UpstreamSnapshot], UpstreamSnapshot] = lambda snapshot: snapshot
+    log: Callable[[str], None] = lambda _: None
     current: View = field(init=False)
     _latest: dict[str, UpstreamSnapshot] = field(init=False)
     _changed: anyio.Event = field(init=False)
@@ -105,6 +111,9 @@ class Catalogs:
                 await waiter.wait()
 
     def _publish(self, snapshot: UpstreamSnapshot) -> None:
+        before, snapshot = self._latest[snapshot.name], self.clean(snapshot)
+        if (snapshot.state, snapshot.problem) != (before.state, before.problem):
+            self.log(_told(snapshot))
         self._latest[snapshot.name] = snapshot
         self._changed.set()
 
@@ -121,6 +130,13 @@ class Catalogs:
         operations = [self.classify(operation) for snapshot in snapshots.values() for operation in snapshot.operations]
         index = Index.build([operation for operation in operations if self.visible(operation)])
         return View(Catalog.build(operations), index, snapshots)
+
+
+def _told(snapshot: UpstreamSnapshot) -> str:
+    """How an upstream stands, for the log: `github is ready: 1,223 operations`."""
+    why = f"{len(snapshot.operations):,} operations" if snapshot.state is UpstreamState.READY else snapshot.problem
+    said = f" (it said: {snapshot.detail[-SAID:]})" if snapshot.detail else ""
+    return f"{snapshot.name} is {snapshot.state}{why and ': '}{why}{said}"
 
 
 def _operations(snapshots: Mapping[str, UpstreamSnapshot]) -> list[int]:
