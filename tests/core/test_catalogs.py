@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 import pytest
@@ -63,3 +63,26 @@ async def test_once_all_have_had_their_time_nobody_waits_for_one_that_hangs() ->
         catalogs.began -= SETTLING
         with anyio.fail_after(PATIENCE / 2):
             await catalogs.looked_at()
+
+
+async def test_the_operator_is_told_once_that_an_upstream_fails_and_once_that_it_is_well_again() -> None:
+    told: list[str] = []
+    up = SimulatedUpstream("up", ())
+    hide = "hunter22"
+    catalogs = Catalogs(
+        {"up": up},
+        lambda each: each,
+        lambda _: True,
+        lambda snapshot: replace(snapshot, problem=snapshot.problem.replace(hide, "***")),
+        told.append,
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(catalogs.run)
+        await anyio.wait_all_tasks_blocked()
+        for _ in range(3):
+            up.change(UpstreamState.FAILED, (), f"no answer to {hide}")
+            up.change(UpstreamState.CONNECTING, (), "once more")
+        up.change(UpstreamState.READY, ())
+        up.change(UpstreamState.READY, ())
+        tasks.cancel_scope.cancel()
+    assert told == ["up has failed: no answer to ***", "up is ready again"]

@@ -42,7 +42,7 @@ class Catalogs:
     """Runs the upstreams, and keeps the view of them current.
 
     `classify` gives an operation the effect that the operator decided; `visible` says what a search may show.
-    `clean` takes out of a snapshot what nobody is to read; `log` takes a line for the operator when a state changes.
+    `clean` takes out of a snapshot what nobody is to read; `log` takes lines for the operator.
     """
 
     upstreams: Mapping[str, Upstream]
@@ -54,6 +54,7 @@ class Catalogs:
     _latest: dict[str, UpstreamSnapshot] = field(init=False)
     _changed: anyio.Event = field(init=False)
     _waiters: list[anyio.Event] = field(default_factory=list)
+    _troubles: dict[str, str] = field(default_factory=dict)
     began: float = math.inf  # on the clock of anyio, when `run` is called
 
     def __post_init__(self) -> None:
@@ -111,11 +112,21 @@ class Catalogs:
                 await waiter.wait()
 
     def _publish(self, snapshot: UpstreamSnapshot) -> None:
-        before, snapshot = self._latest[snapshot.name], self.clean(snapshot)
-        if (snapshot.state, snapshot.problem) != (before.state, before.problem):
-            self.log(_told(snapshot))
+        snapshot = self.clean(snapshot)
+        self._tell(snapshot)
         self._latest[snapshot.name] = snapshot
         self._changed.set()
+
+    def _tell(self, snapshot: UpstreamSnapshot) -> None:
+        """A line for the operator when an upstream fails for another reason than before, and when it is well again."""
+        told = self._troubles.get(snapshot.name)
+        if snapshot.state is UpstreamState.FAILED and snapshot.problem != told:
+            self._troubles[snapshot.name] = snapshot.problem
+            said = f" (it said: {snapshot.detail[-SAID:]})" if snapshot.detail else ""
+            self.log(f"{snapshot.name} has failed: {snapshot.problem}{said}")
+        elif snapshot.state is UpstreamState.READY and told is not None:
+            del self._troubles[snapshot.name]
+            self.log(f"{snapshot.name} is ready again")
 
     async def _rebuild(self, snapshots: Mapping[str, UpstreamSnapshot]) -> None:
         if _operations(snapshots) == _operations(self.current.snapshots):
@@ -130,13 +141,6 @@ class Catalogs:
         operations = [self.classify(operation) for snapshot in snapshots.values() for operation in snapshot.operations]
         index = Index.build([operation for operation in operations if self.visible(operation)])
         return View(Catalog.build(operations), index, snapshots)
-
-
-def _told(snapshot: UpstreamSnapshot) -> str:
-    """How an upstream stands, for the log: `github is ready: 1,223 operations`."""
-    why = f"{len(snapshot.operations):,} operations" if snapshot.state is UpstreamState.READY else snapshot.problem
-    said = f" (it said: {snapshot.detail[-SAID:]})" if snapshot.detail else ""
-    return f"{snapshot.name} is {snapshot.state}{why and ': '}{why}{said}"
 
 
 def _operations(snapshots: Mapping[str, UpstreamSnapshot]) -> list[int]:

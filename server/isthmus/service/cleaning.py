@@ -1,0 +1,53 @@
+"""What an upstream says of itself, without the secrets that it was given: it may be careless, or worse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from isthmus.model import Operation, Parameter, SchemaDocument, UpstreamSnapshot
+from isthmus.redaction import Redactor
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaning:
+    """Takes secrets out of snapshots and operations; gives back the same object where there are none.
+
+    The schemas of an OpenAPI document are left as they are: it says the same to everyone, and may have 20 MB.
+    """
+
+    redactor: Redactor
+
+    def snapshot(self, snapshot: UpstreamSnapshot) -> UpstreamSnapshot:
+        """What it says of its state; the operations are left, and are cleaned one by one."""
+        text = self.redactor.text
+        return replace(
+            snapshot,
+            purpose=text(snapshot.purpose),
+            problem=text(snapshot.problem),
+            detail=text(snapshot.detail),
+            warnings=tuple(map(text, snapshot.warnings)),
+        )
+
+    def operation(self, operation: Operation) -> Operation:
+        """Its summary and its documentation, and the schemas of a tool."""
+        text = self.redactor.text
+        cleaned = replace(
+            operation,
+            summary=text(operation.summary),
+            description=text(operation.description),
+            parameters=tuple(map(self._parameter, operation.parameters)),
+        )
+        return cleaned if operation.route else self._tool(cleaned)
+
+    def _parameter(self, parameter: Parameter) -> Parameter:
+        cleaned = self.redactor.text(parameter.description)
+        return parameter if cleaned == parameter.description else replace(parameter, description=cleaned)
+
+    def _tool(self, operation: Operation) -> Operation:
+        data = self.redactor.data
+        root: Mapping[str, object] = data(operation.document.root)
+        if root is not operation.document.root:
+            operation = replace(operation, document=SchemaDocument(root, operation.document.dialect))
+        parameters = tuple(replace(each, schema=data(each.schema)) for each in operation.parameters)
+        return replace(operation, parameters=parameters, output=data(operation.output))
