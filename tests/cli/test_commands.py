@@ -55,7 +55,8 @@ def test_exec_prints_what_a_model_would_read(desk: str, capsys: Out) -> None:
     assert "result: " in told.out
     assert "seen" in told.out
     assert "1 read" in told.out
-    assert told.err == ""
+    compiled = "isthmus: sandbox: "  # once on a machine
+    assert [line for line in told.err.splitlines() if not line.startswith(compiled)] == []
 
 
 def test_exec_reads_a_file_and_fails_as_the_program_does(desk: str, tmp_path: Path, capsys: Out) -> None:

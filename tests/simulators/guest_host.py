@@ -6,6 +6,7 @@ The clock is the host's: it moves only when a guest waits, and when a test says 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,8 +142,11 @@ def _give_up() -> None:
 def sandbox(workspace: str = "") -> Iterator[Sandbox]:
     """A guest whose changes to the standard library are taken back in the end."""
     box = Sandbox(workspace)
+    hook = sys.excepthook
     box.guest.install()
     try:
         yield box
     finally:
         box.guest.uninstall()
+        sys.excepthook = hook  # hostile programs change what is this process's own
+        vars(sys).pop("tracebacklimit", None)

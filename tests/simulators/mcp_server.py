@@ -143,6 +143,9 @@ class _Channel:
     def epitaph(self) -> str:
         return ""
 
+    def last_words(self) -> str:
+        return ""
+
     async def say(self, message: dict[str, Any]) -> None:
         for item in self._inbox.read(json.dumps(message).encode()):
             await self.sink.send(SessionMessage(item))

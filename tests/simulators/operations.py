@@ -14,9 +14,7 @@ def parameters_of(schema: dict[str, Any], location: Location = "argument") -> tu
     required = schema.get("required") or []
     names = parameter_names([(wire, location) for wire in properties])
     made = [
-        Parameter(
-            name, wire, location, wire in required, each, each.get("description") or "" if isinstance(each, dict) else ""
-        )
+        Parameter(name, wire, location, wire in required, each, _described(each))
         for name, (wire, each) in zip(names, properties.items(), strict=True)
     ]
     return tuple(sorted(made, key=lambda parameter: not parameter.required))
@@ -48,3 +46,7 @@ def tool_lists(data: Path) -> list[Operation]:
     for path in sorted((data / "mcp").glob("*.json")):
         found += operations_of_tools(path.stem, json.loads(path.read_text())["tools"])
     return found
+
+
+def _described(schema: Any) -> str:
+    return schema.get("description") or "" if isinstance(schema, dict) else ""
