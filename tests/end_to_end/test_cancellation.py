@@ -33,8 +33,9 @@ class House:
     witness: Path
 
 
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+@pytest.fixture(scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    tmp_path = tmp_path_factory.mktemp("cancellation")
     (tmp_path / "slow.yaml").write_text(DOCUMENT)
     paths = {path: {"get": {"responses": {"200": {"description": "ok"}}}} for path in ("/slow", "/quick")}
     service = OpenApiService({"paths": paths})
@@ -49,6 +50,15 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         async with serving({"upstreams": upstreams}, tmp_path) as server:
             assert (await server.execute("len(dir(http)), len(dir(witness))")).value == [2, 4]  # both have connected
             yield House(server, service, witness)
+
+
+@pytest.fixture
+def house(shared: House) -> House:
+    """The house, with nothing seen so far."""
+    shared.witness.write_text("")
+    shared.service.requests.clear()
+    shared.service.abandoned.clear()
+    return shared
 
 
 @pytest.mark.parametrize("mode", ["awaited", "not awaited"])
@@ -105,13 +115,11 @@ async def test_one_client_cancelled_call_leaves_the_others_alone(house: House) -
     assert [record["seconds"] for record in await witnessed(house.witness, "cancelled")] == [300]
 
 
-async def test_a_client_that_goes_away_leaves_no_process(house: House, tmp_path: Path) -> None:
-    folder = tmp_path / "second"
-    folder.mkdir()
-    witness = folder / "witness.jsonl"
+async def test_a_client_that_goes_away_leaves_no_process(tmp_path: Path) -> None:
+    witness = tmp_path / "witness.jsonl"
     configuration = {"upstreams": {"witness": simulator("mcp_server_witness", str(witness))}}
     with anyio.CancelScope() as scope:
-        async with serving(configuration, folder) as server, anyio.create_task_group() as tasks:
+        async with serving(configuration, tmp_path) as server, anyio.create_task_group() as tasks:
             tasks.start_soon(server.execute, "witness.wait(seconds=300)")
             await witnessed(witness, "called")
             processes = server.processes()

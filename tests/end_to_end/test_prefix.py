@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.simulators.o200k import count_tokens
@@ -43,7 +44,8 @@ def compact(value: Any) -> str:
 
 async def test_it_is_the_same_whatever_the_upstreams_are(tmp_path: Path) -> None:
     seen: dict[str, tuple[str, str]] = {}
-    for name, configuration in upstreams(tmp_path).items():
+
+    async def look(name: str, configuration: Mapping[str, Any]) -> None:
         folder = tmp_path / name
         folder.mkdir()
         async with serving(configuration, folder) as server:
@@ -51,6 +53,11 @@ async def test_it_is_the_same_whatever_the_upstreams_are(tmp_path: Path) -> None
             listed = await server.client.list_tools()
             await server.search("")  # by now the upstreams have been heard
             assert await server.client.list_tools() == listed
+
+    async with anyio.create_task_group() as tasks:
+        for name, configuration in upstreams(tmp_path).items():
+            tasks.start_soon(look, name, configuration)
+    assert len(seen) == 5
     assert len(set(seen.values())) == 1
 
 
