@@ -95,6 +95,14 @@ def test_an_operation_gets_the_schemes_that_it_asks_for() -> None:
     assert chosen_schemes([frozenset({"key", "sid"})], both) == ("key",)
 
 
+def test_a_scheme_whose_place_is_a_required_parameter_is_filled_beside_the_chosen_one() -> None:
+    schemes = security_schemes(SchemaDocument(SCHEMES))
+    values = Credential(schemes={"sid": "S", "key": "K", "basic": "u:p"})
+    done = combined(values, schemes, [frozenset({"sid"}), frozenset({"key"})], {("query", "api_key")})
+    assert (done.query, done.cookies, done.headers) == ({"api_key": "K"}, {"session": "S"}, {})
+    assert combined(values, schemes, [frozenset({"sid"}), frozenset({"key"})]).query == {}
+
+
 def test_an_operations_own_requirements_replace_the_documents() -> None:
     root: dict[str, Any] = {"security": [{"key": []}]}
     assert requirements({}, root) == [frozenset({"key"})]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from isthmus.model import Operation
+from isthmus.model import Location, Operation
 from isthmus.openapi.bodies import essence, is_json
 from isthmus.openapi.document import follow, mapping_of
 from isthmus.openapi.inputs import Inputs, operation_inputs
@@ -32,6 +32,15 @@ class Plan:
         )
         first = [kind for kind in preferred if kind != "*/*"][:1] or ["application/json"]
         return f"{first[0]}, */*;q=0.5"
+
+    @property
+    def demanded(self) -> frozenset[tuple[Location, str]]:
+        """The places of a request that required parameters fill; headers in lower case."""
+        return frozenset(
+            (one.location, one.wire.lower() if one.location == "header" else one.wire)
+            for one in self.inputs.inputs
+            if one.required
+        )
 
     def is_documented_success(self, status: int) -> bool:
         """Whether this is the status that `Operation.output` describes: the first 2xx with a JSON answer."""

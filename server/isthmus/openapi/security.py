@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from isthmus.model import Credential, SchemaDocument
+from isthmus.model import Credential, Location, SchemaDocument
 from isthmus.openapi.document import follow, mapping_of, text_of
 from isthmus.openapi.inputs import Reserved
 
@@ -47,10 +47,7 @@ def security_schemes(document: SchemaDocument) -> Mapping[str, Scheme]:
 
 def reserved_places(schemes: Mapping[str, Scheme]) -> Reserved:
     """The places that belong to credentials, whether or not one is configured: no program may fill them."""
-    return frozenset(
-        (scheme.location, scheme.field.lower() if scheme.location == "header" else scheme.field)
-        for scheme in schemes.values()
-    )
+    return frozenset(_place(scheme) for scheme in schemes.values())
 
 
 def requirements(operation: Mapping[str, Any], root: Mapping[str, Any]) -> Requirements:
@@ -73,12 +70,20 @@ def chosen_schemes(required: Requirements, configured: Sequence[str]) -> tuple[s
     return tuple(name for name in configured if name in wanted)
 
 
-def combined(credential: Credential | None, schemes: Mapping[str, Scheme], required: Requirements) -> Credential:
-    """A credential with the values that it has for security schemes put in their places."""
+def combined(
+    credential: Credential | None, schemes: Mapping[str, Scheme], required: Requirements, demanded: Reserved = ()
+) -> Credential:
+    """A credential with the values that it has for security schemes put in their places.
+
+    `demanded` are the places of the operation's required parameters: a scheme that fills one of them is filled, too,
+    whatever alternatives `required` names (Trello calls its key and its token alternatives, and requires both).
+    """
     if credential is None:
         return Credential()
     known = [name for name in credential.schemes if name in schemes]
-    placed = [schemes[name].placed(credential.schemes[name]) for name in chosen_schemes(required, known)]
+    chosen = chosen_schemes(required, known)
+    wanted = [name for name in known if name in chosen or _place(schemes[name]) in demanded]
+    placed = [schemes[name].placed(credential.schemes[name]) for name in wanted]
     headers, query, cookies = dict(credential.headers), dict(credential.query), dict(credential.cookies)
     for part in placed:
         headers |= part.headers
@@ -95,6 +100,10 @@ def expectation(required: Requirements, schemes: Mapping[str, Scheme]) -> str:
     if required is None:
         alternatives = [_described(name, schemes) for name in schemes]
     return " or ".join(dict.fromkeys(alternatives))
+
+
+def _place(scheme: Scheme) -> tuple[Location, str]:
+    return scheme.location, scheme.field.lower() if scheme.location == "header" else scheme.field
 
 
 def _described(name: str, schemes: Mapping[str, Scheme]) -> str:

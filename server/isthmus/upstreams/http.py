@@ -216,7 +216,7 @@ class HttpUpstream:
         self, call: Call, plan: Plan, loaded: _Loaded, credential: Credential | None
     ) -> tuple[str, WireRequest]:
         request = build_request(call.operation, plan.inputs, call.arguments)
-        request = with_credential(request, combined(credential, loaded.schemes, plan.required))
+        request = with_credential(request, combined(credential, loaded.schemes, plan.required, plan.demanded))
         variables = self._config.server_variables
         base, _ = local_server(plan.item, plan.node, loaded.document, loaded.server, variables)
         return base, _with_accept(request, plan.accept)
