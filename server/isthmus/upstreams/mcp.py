@@ -96,6 +96,7 @@ class McpUpstream:
         self._turned = anyio.Event()  # set, and replaced, whenever the snapshot changes
         self._hurry = anyio.Event()  # set by a call that finds no connection
         self._may_hurry = True  # once for each failure
+        self._trying = True  # whether a connection is being made, or is there
 
     @property
     def name(self) -> str:
@@ -107,8 +108,11 @@ class McpUpstream:
         failures = 0
         while True:
             began = self._clock()
-            self._publish(publish, state=UpstreamState.CONNECTING)
+            self._trying = True
+            # One that has failed is told as failed, with its reason, until it is there again.
+            self._publish(publish)
             problem, detail = await self._live(publish)
+            self._trying = False
             failures = self._patience.backoff.failures(failures, self._clock() - began)
             self._may_hurry = self._may_hurry and failures <= HURRIED
             self._publish(publish, state=UpstreamState.FAILED, problem=problem, detail=detail)
@@ -229,7 +233,7 @@ class McpUpstream:
         """The connection, waited for where it is being made; a failed one is tried again at once, but once."""
         with anyio.move_on_after(self._config.timeout):
             while (connection := self._connection) is None or connection.lost.is_set():
-                if self._snapshot.state is UpstreamState.FAILED and not self._may_hurry:
+                if not self._trying and not self._may_hurry:
                     break
                 self._hurry.set()
                 await self._turned.wait()
