@@ -261,6 +261,8 @@ async def test_a_document_that_fails_is_tried_again_with_growing_pauses(tmp_path
     assert pauses == [1.0, 2.0, 4.0]
     assert [snapshot.state.value for snapshot in published] == ["connecting", "failed", "failed", "failed", "ready"]
     assert "cannot be read: No such file" in published[1].problem
+    assert str(tmp_path) not in published[1].problem, "where files of this machine lie is the operator's affair"
+    assert str(tmp_path) in published[1].detail
 
 
 @pytest.mark.parametrize(

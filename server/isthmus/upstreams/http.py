@@ -133,9 +133,18 @@ class HttpUpstream:
             try:
                 return await self._load()
             except (ConfigurationError, UpstreamError) as error:
-                publish(UpstreamSnapshot(self._name, UpstreamState.FAILED, problem=_problem(error)))
+                publish(self._failed(_problem(error)))
             failures += 1
             await self._settings.pause(_BACKOFF.delay(failures, self._settings.random))
+
+    def _failed(self, problem: str) -> UpstreamSnapshot:
+        """The model is told of the document by its name; where it lies is the operator's affair."""
+        openapi = self._config.openapi or ""
+        if "://" in openapi:
+            return UpstreamSnapshot(self._name, UpstreamState.FAILED, problem=problem)
+        path = (self._settings.folder / Path(openapi).expanduser()).absolute()
+        told = problem.replace(str(path), path.name)
+        return UpstreamSnapshot(self._name, UpstreamState.FAILED, problem=told, detail=f"the document is {path}")
 
     async def _load(self) -> _Loaded:
         source = document_source(self._config.openapi or "", self._settings.folder)
