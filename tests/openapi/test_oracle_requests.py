@@ -199,7 +199,7 @@ def _altered_body(given: Any, recorded: Recorded) -> Iterator[str]:
     media_type = recorded.headers.get("content-type", "").partition(";")[0]
     if given is ABSENT or not (given or recorded.body):
         return
-    if media_type.endswith("json") and recorded.json != given:
+    if media_type.endswith(("/json", "+json")) and recorded.json != given:
         yield f"the body {given!r:.200} arrived as {recorded.body[:200]!r}"
     if media_type.endswith("urlencoded"):
         plain = {name: _text(value) for name, value in given.items() if not isinstance(value, dict | list)}

@@ -44,6 +44,8 @@ def known_faults(
 def _whole_fault(node: Mapping[str, Any], path: str, declared: Parameters, samples: Samples) -> str:
     if _ESCAPED.search(path):
         return "a path that no request can spell like its template"
+    if [_shape(other) for other in samples.root["paths"]].count(_shape(path)) > 1:
+        return "two paths that only differ in the names of their parameters"
     if any(not isinstance(one.get("explode", True), bool) for one in declared.values()):
         return "an explode that is no boolean"
     if any(_origin(server) != _origin(samples.root["servers"][0]) for server in node.get("servers", ())):
@@ -66,6 +68,8 @@ def _parameter_fault(node: Mapping[str, Any], samples: Samples) -> str:
         return "a default that does not fit its own schema stands for an absent value"
     if followed.get("oneOf") or followed.get("anyOf"):
         return "alternatives: a text is cast to the first, whatever was meant"
+    if "type" not in followed and any(not isinstance(option, str) for option in followed.get("enum", ())):
+        return "a parameter without a type stays a text"
     return ""
 
 
@@ -93,7 +97,13 @@ def _body_fault(node: Mapping[str, Any], sent: tuple[str, bytes], samples: Sampl
     encoding = media.get("encoding", {})
     if "form-urlencoded" in media_type:
         return _form_fault(properties, encoding, content, samples)
-    return _multipart_fault(properties, encoding, samples) if "multipart" in media_type else ""
+    if "multipart" in media_type:
+        return _multipart_fault(properties, encoding, samples)
+    raw = not media_type.endswith(("json", "xml")) and media_type not in ("text/plain", "text/html")
+    declared = samples.followed(media.get("schema", {}))
+    if raw and declared.get("type") == "string" and (samples.is_new or declared.get("format") != "binary"):
+        return "contents of other media types stay bytes"
+    return ""
 
 
 def _form_fault(
@@ -130,6 +140,10 @@ def _is_nested(schema: Any, samples: Samples) -> bool:
     inner = [one for part in parts for _, one in _properties(part)]
     inner += [part["additionalProperties"] for part in parts if isinstance(part.get("additionalProperties"), Mapping)]
     return any(_may_be(one, kind, samples) for one in inner for kind in ("object", "array"))
+
+
+def _shape(path: str) -> str:
+    return re.sub(r"\{[^{}/]*\}", "{}", path)
 
 
 def _origin(server: Mapping[str, Any]) -> tuple[str, str]:
