@@ -126,6 +126,13 @@ def test_the_empty_query_is_answered_with_the_map(query: str | list[str]) -> Non
     ]
 
 
+def test_the_map_counts_what_stands_in_no_group() -> None:
+    flat = [operation(f"cdn.purge_{n}", "Purge") for n in range(20)]
+    operations = [*flat, operation("cdn.ssl.get", "Get"), operation("cdn.ssl.set", "Set")]
+    text = search(Catalog.build(operations), Index.build(operations), {}, "")
+    assert "# cdn: 22 operations; 20 in no group, ssl.* 2" in text
+
+
 def test_several_queries_share_the_answer_and_show_each_operation_once() -> None:
     text = ask(["create an issue", "post message", "issue create"])
     assert functions(text).count("create") == 1

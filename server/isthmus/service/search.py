@@ -237,8 +237,8 @@ class _Scope:
         if len(operations) <= 12 or not named:
             return [_local(operation) for operation in operations]
         dotted = any(_local(operation).startswith(f"{named[0][0]}.") for operation in operations)
-        ordered = sorted(named, key=lambda item: (-item[1], item[0]))
-        return [f"{top}{'.*' if dotted else ''} {size}" for top, size in ordered]
+        ordered = sorted(((top, size) for top, size in sizes.items() if size), key=lambda item: (-item[1], item[0]))
+        return [f"{top}{'.*' if dotted else ''} {size}" if top else f"{size:,} in no group" for top, size in ordered]
 
     def _of(self, name: str) -> list[Operation]:
         return [each for members in self.catalog.groups(name).values() for each in members if self._shown(each)]
