@@ -94,7 +94,7 @@ def search_arguments(given: Mapping[str, Any]) -> SearchArguments:
     detail: Detail | None = next((each for each in get_args(Detail) if each == given.get("detail", "signatures")), None)
     if detail is None:
         raise ProgramError('detail: "names", "signatures" or "full"')
-    limit = given.get("limit") or 8
+    limit = 8 if given.get("limit") is None else given["limit"]
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= 50:
         raise ProgramError("limit: a whole number from 1 to 50")
     return SearchArguments(query, _text(given, "upstream"), detail, limit)
