@@ -118,7 +118,6 @@ class Run:
         """Run, and tell."""
         report = Report(self.execution, self.session.handle, ok=False)
         async with self.session.turn:
-            self.session.executions += 1
             report = await self._run(report)
             self.session.used = self.service.sources.ticks()
         return replace(report, calls=tuple(self.journal.calls()), notes=(*self.notes, *report.notes))

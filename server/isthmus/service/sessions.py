@@ -28,7 +28,6 @@ class Session:
     guest: Guest | None = None
     workspace: Path | None = None
     dropped: str = ""
-    executions: int = 0
     turn: anyio.Lock = field(default_factory=anyio.Lock)  # one execution at a time
 
     async def enter(self, sandbox: Sandbox) -> Guest:
