@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import re
 import secrets
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -22,6 +24,7 @@ import anyio
 import anyio.to_thread
 
 from isthmus.config.model import Configuration, UpstreamConfig
+from isthmus.config.places import data_folder
 from isthmus.model import Operation, Principal, UpstreamSnapshot
 from isthmus.policy import Allow, Ask, Policy, UpstreamRules
 
@@ -198,6 +201,18 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
         log,
     )
     return Application(sandbox, catalogs, search_now, executing, sessions, limits.output_tokens)
+
+
+def data_of(configuration: Configuration, base: Path) -> Path:
+    """The folder for what outlives the server, made if need be.
+
+    Raises:
+        ConfigurationError: there is none that this server could use.
+    """
+    from isthmus.stores.data import prepared
+
+    said = configuration.data
+    return prepared(base / said if said else data_folder(os.environ, sys.platform))
 
 
 def policy_of(configuration: Configuration) -> Policy:

@@ -244,3 +244,13 @@ def test_a_fault_is_one_of_ours_with_file_line_and_remedy(tmp_path: Path) -> Non
         load(path, {})
     assert (raised.value.file, raised.value.line, raised.value.remedy) == (str(path), 2, "did you mean 'policy'?")
     assert raised.value.message == "polciy: an unknown key"
+
+
+def test_the_folder_for_data_is_taken_from_the_files_own(loaded: Load) -> None:
+    found = loaded("data: kept")
+    assert found.configuration.data == str(found.base / "kept")
+    assert loaded("data: ~/kept", HOME="/home/ann").configuration.data == "/home/ann/kept"
+
+
+def test_an_empty_name_of_the_folder_for_data_is_a_fault(faults: Faults) -> None:
+    assert faults("data: ''") == ["1: data: it is empty -> give it a value, or remove the key"]

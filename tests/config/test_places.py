@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.config.places import candidates, find
+from isthmus.config.places import candidates, data_folder, find
 from isthmus.errors import ConfigurationError
 
 HERE = Path("/here")
@@ -44,3 +44,22 @@ def test_where_there_is_none_the_remedy_says_how_to_get_one(tmp_path: Path) -> N
     assert str(tmp_path / "isthmus.yaml") in raised.value.message
     assert "isthmus init" in raised.value.remedy
     assert "isthmus demo" in raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("platform", "environ", "own"),
+    [
+        ("linux", {"HOME": "/home/ann"}, "/home/ann/.local/share/isthmus"),
+        ("linux", {"HOME": "/home/ann", "XDG_DATA_HOME": "/xdg"}, "/xdg/isthmus"),
+        ("darwin", {"HOME": "/Users/ann"}, "/Users/ann/Library/Application Support/isthmus"),
+        ("win32", {"LOCALAPPDATA": "/AppData", "HOME": "/x"}, "/AppData/isthmus/data"),
+    ],
+)
+def test_data_is_kept_in_the_users_own_folder(platform: str, environ: dict[str, str], own: str) -> None:
+    assert data_folder(environ, platform) == Path(own)
+
+
+def test_without_a_home_the_remedy_says_where_to_name_a_folder_for_data() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        data_folder({}, "linux")
+    assert "data: /path" in raised.value.remedy

@@ -105,7 +105,7 @@ async def serving(
 def serve_command(configuration: Mapping[str, Any], folder: Path) -> list[str]:
     """Write the configuration into a folder; the command that serves it."""
     config = folder / "isthmus.yaml"
-    config.write_text(json.dumps(configuration))
+    config.write_text(json.dumps({"data": str(folder / "data"), **configuration}))
     return [sys.executable, "-m", "isthmus", "serve", "--config", str(config)]
 
 

@@ -150,3 +150,8 @@ class Configuration(_Closed):
     )
     policy: PolicyConfig = Field(default=PolicyConfig(), description="What programs may do, everywhere.")
     limits: Limits = Field(default=Limits(), description="Bounds of one execution.")
+    data: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The folder for what outlives the server: workspaces, journals. By default, your own data folder.",
+    )

@@ -1,4 +1,4 @@
-"""Where a configuration is looked for when none is named."""
+"""Where a configuration is looked for when none is named, and where data is kept when it does not say."""
 
 from __future__ import annotations
 
@@ -27,6 +27,24 @@ def _user_folder(environ: Mapping[str, str], platform: str) -> Path | None:
     if not (home := environ.get("HOME")):
         return None
     return Path(home) / ("Library/Application Support" if platform == "darwin" else ".config")
+
+
+def data_folder(environ: Mapping[str, str], platform: str) -> Path:
+    """The user's own folder for what outlives a server. XDG_DATA_HOME counts wherever it is set.
+
+    Raises:
+        ConfigurationError: the environment names no home.
+    """
+    if said := environ.get("XDG_DATA_HOME"):
+        return Path(said) / "isthmus"
+    if platform == "win32" and environ.get("LOCALAPPDATA"):
+        return Path(environ["LOCALAPPDATA"]) / "isthmus" / "data"
+    if home := environ.get("HOME"):
+        return Path(home) / ("Library/Application Support" if platform == "darwin" else ".local/share") / "isthmus"
+    raise ConfigurationError(
+        "there is no folder for data: the environment names no home",
+        remedy="name one in the configuration, as data: /path/to/folder",
+    )
 
 
 def find(folder: Path, environ: Mapping[str, str], platform: str) -> Path:
