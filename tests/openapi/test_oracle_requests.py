@@ -4,35 +4,19 @@ Arguments are made from the raw documents, checked by our validation, sent throu
 and then validated and read back by openapi-core. What it cannot judge is left out by its cause, and counted.
 """
 
-import json
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from tests.simulators.openapi_faults import Faults, known_faults
-from tests.simulators.openapi_inputs import (
-    ABSENT,
-    BodySchema,
-    Given,
-    Makers,
-    declared_parameters,
-    makers_for,
-    wire_inputs,
-)
+from tests.simulators.openapi_cases import Case, Tally, origin_of, record, sampled
+from tests.simulators.openapi_inputs import makers_for
 from tests.simulators.openapi_judge import Judge
-from tests.simulators.openapi_service import Recorded, Reply
+from tests.simulators.openapi_service import Reply
 from tests.simulators.samples import NoSample
 
 from isthmus.demo.shop import document as shop_document
-from isthmus.model import Operation
-from isthmus.openapi.inputs import is_ours
-from isthmus.openapi.plan import read_plan
-from isthmus.openapi.security import reserved_places, security_schemes
-from isthmus.validation import Validation
 
 pytest.importorskip("openapi_core", reason="openapi-core is not installed: pip install 'isthmus[contracts]'")
 pytestmark = pytest.mark.anyio
@@ -55,17 +39,6 @@ SAMPLES = {
     "trello": (12, 20, 10),
     "twilio__api_v2010": (16, 26, 40),
 }
-
-
-@dataclass
-class Tally:
-    """What came of the requests to one service."""
-
-    judged: int = 0  # requests of which nothing was left out
-    partly: int = 0
-    read_back: int = 0  # parameters that the judge read as they were given
-    left_out: Counter[str] = field(default_factory=Counter)
-    disagreements: list[str] = field(default_factory=list)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -97,7 +70,7 @@ async def test_the_judge_complains_of_requests_that_are_wrong(up: Any) -> None:
         await running.call("customers/list", limit=3)
         await running.call("customers/create", name="A", email="a@example.com", country="DE")
         listed, created = running.service.requests
-    judge = Judge(root, _origin(root))
+    judge = Judge(root, origin_of(root))
     assert judge.complaints(listed) == []
     assert judge.complaints(created) == []
     assert judge.parameters(listed)["query", "limit"] == 3
@@ -113,7 +86,7 @@ async def test_the_judge_complains_of_requests_that_are_wrong(up: Any) -> None:
 
 async def tallied(running: Any, root: Mapping[str, Any], count: int) -> Tally:
     """Call `count` operations, each with all that it takes and with only what it needs, and judge the requests."""
-    judge, makers, tally = Judge(root, _origin(root)), makers_for(root), Tally()
+    judge, makers, tally = Judge(root, origin_of(root)), makers_for(root), Tally()
     for operation in sampled(running.snapshot.operations, count):
         for generous in (True, False):
             try:
@@ -127,104 +100,3 @@ async def tallied(running: Any, root: Mapping[str, Any], count: int) -> Tally:
                 await running.call(operation.original, **case.arguments)
                 record(tally, case, judge, running.service.requests[-1])
     return tally
-
-
-def sampled(operations: tuple[Operation, ...], count: int) -> list[Operation]:
-    """The same few of the operations every time, from everywhere in the document."""
-    return sorted(operations, key=lambda one: zlib.crc32(one.original.encode()))[:count]
-
-
-class Case:
-    """An operation with values for what it takes, by the names of the wire and as a program would give them."""
-
-    def __init__(self, root: Mapping[str, Any], operation: Operation, makers: Makers) -> None:
-        assert operation.route is not None
-        self.operation, self.makers = operation, makers
-        self.path = operation.route.path
-        self.place = f"{operation.route.method} {self.path}"
-        self.node = makers.parameters.followed(root["paths"][self.path])[operation.route.method.lower()]
-        self.declared = declared_parameters(makers.parameters, operation.route.method, self.path)
-        self.given = wire_inputs(self.declared, _body_schema(operation), makers)
-        self.names: dict[tuple[str, str], str] = {(one.location, one.wire): one.name for one in operation.parameters}
-        given = {**self.given.parameters, **_fields(self.given, operation)}
-        self.arguments = {self.names.get(key, key[1]): value for key, value in given.items() if self._is_taken(key)}
-
-    def _is_taken(self, key: tuple[str, str]) -> bool:
-        return key in self.names or (key[0] == "body" and self.operation.accepts_more)
-
-    @property
-    def misfits(self) -> list[str]:
-        """Parameters that the document has and the operation has not, and values that our validation refuses."""
-        places = reserved_places(security_schemes(self.operation.document))
-        given = {**self.given.parameters, **_fields(self.given, self.operation)}
-        lost = [key for key in given if not self._is_taken(key) and not is_ours(*key, places)]  # type: ignore[arg-type]
-        problems = Validation().arguments_problems(self.operation, self.arguments)
-        return [f"{self.place}: lost {key}" for key in lost] + [f"{self.place}: we refuse: {one}" for one in problems]
-
-    def faults(self, recorded: Recorded) -> Faults:
-        sent = recorded.headers.get("content-type", ""), recorded.body
-        return known_faults(self.node, self.path, self.declared, sent, self.makers.parameters)
-
-
-def record(tally: Tally, case: Case, judge: Judge, recorded: Recorded) -> None:
-    """Hold a request against the judge, but for what the judge cannot tell."""
-    faults = case.faults(recorded)
-    tally.left_out.update(faults.causes)
-    if faults.whole:
-        return
-    tally.judged += not faults.causes
-    tally.partly += bool(faults.causes)
-    for complaint in judge.complaints(recorded):
-        excused = complaint.parameter in faults.parameters if complaint.parameter else bool(faults.body)
-        if not excused:
-            tally.disagreements.append(f"{case.place}: {complaint.text}")
-    tally.disagreements += [f"{case.place}: {one}" for one in _altered_body(case.given.body, recorded)]
-    if not faults.parameters:
-        tally.disagreements += _misread(tally, case, judge.parameters(recorded))
-
-
-def _misread(tally: Tally, case: Case, read: Mapping[tuple[str, str], Any]) -> Iterator[str]:
-    """The parameters that the judge does not read as they were given."""
-    for key, value in case.given.parameters.items():
-        if key in case.names:
-            found = read.get(key, ABSENT)
-            if found == value or (isinstance(found, str) and found == _text(value)):
-                tally.read_back += 1
-            else:
-                yield f"{case.place}: {key} was {value!r:.100}, and is read as {found!r:.100}"
-
-
-def _altered_body(given: Any, recorded: Recorded) -> Iterator[str]:
-    """What of a body in JSON, or of the plain fields of a form, did not arrive."""
-    media_type = recorded.headers.get("content-type", "").partition(";")[0]
-    if given is ABSENT or not (given or recorded.body):
-        return
-    if media_type.endswith(("/json", "+json")) and recorded.json != given:
-        yield f"the body {given!r:.200} arrived as {recorded.body[:200]!r}"
-    if media_type.endswith("urlencoded"):
-        plain = {name: _text(value) for name, value in given.items() if not isinstance(value, dict | list)}
-        yield from (f"{name} did not arrive" for name, text in plain.items() if (name, text) not in recorded.form)
-
-
-def _body_schema(operation: Operation) -> BodySchema | None:
-    body = read_plan(operation).inputs.body
-    return None if body is None else BodySchema(body.schema, not body.optional, body.listing is not None)
-
-
-def _fields(given: Given, operation: Operation) -> dict[tuple[str, str], Any]:
-    """The body as the arguments that it is given by: its fields, or the whole."""
-    if given.body is ABSENT:
-        return {}
-    body = _body_schema(operation)
-    if body is None or not body.fields:
-        return {("body", "body"): given.body}
-    return {("body", name): value for name, value in given.body.items()}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _origin(root: Mapping[str, Any]) -> str:
-    parts = urlsplit(root["servers"][0]["url"])
-    return f"{parts.scheme}://{parts.netloc}"

@@ -45,7 +45,7 @@ def test_a_file_holds_the_stubs_of_its_group_and_lists_with_its_size() -> None:
 
 
 def test_the_readme_says_what_is_where() -> None:
-    assert "/servers/github/issues.py: 1 operations" in FILES.read("README.md")
+    assert "/servers/github/issues.py: 1 operation\n" in FILES.read("README.md")
     assert "hidden" not in FILES.read("README.md")
 
 

@@ -7,8 +7,10 @@ out of the judgement: one parameter, the body, or the whole request.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +18,7 @@ from tests.simulators.openapi_inputs import Parameters
 from tests.simulators.samples import NoSample, Samples
 
 Key = tuple[str, str]
-_ESCAPED = re.compile(r"[?<>\s]")
+_ESCAPED = re.compile(r"[?#<>\s]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def known_faults(
 def _whole_fault(node: Mapping[str, Any], path: str, declared: Parameters, samples: Samples) -> str:
     if _ESCAPED.search(path):
         return "a path that no request can spell like its template"
-    if [_shape(other) for other in samples.root["paths"]].count(_shape(path)) > 1:
+    if _shapes(tuple(samples.root["paths"]))[_shape(path)] > 1:
         return "two paths that only differ in the names of their parameters"
     if any(not isinstance(one.get("explode", True), bool) for one in declared.values()):
         return "an explode that is no boolean"
@@ -144,6 +146,11 @@ def _is_nested(schema: Any, samples: Samples) -> bool:
 
 def _shape(path: str) -> str:
     return re.sub(r"\{[^{}/]*\}", "{}", path)
+
+
+@lru_cache(maxsize=4)
+def _shapes(paths: tuple[str, ...]) -> Counter[str]:
+    return Counter(map(_shape, paths))
 
 
 def _origin(server: Mapping[str, Any]) -> tuple[str, str]:

@@ -99,6 +99,7 @@ _Given = list[tuple[Parameter, Any, Mapping[str, Any]]]
 
 def _path(template: str, given: _Given) -> str:
     values = {parameter.wire: (value, node) for parameter, value, node in given if parameter.location == "path"}
+    template = template.partition("#")[0]  # `/#Action=Run` only tells operations of one path apart: it is not sent
     pieces: list[str] = []
     end = 0
     for match in _PLACEHOLDER.finditer(template):

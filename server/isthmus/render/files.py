@@ -97,7 +97,7 @@ class Files:
     def _readme(self) -> str:
         lines = [_ABOUT]
         for path, members in self._members.items():
-            lines.append(f"/servers/{path}: {len(members)} operations")
+            lines.append(f"/servers/{path}: {_count(len(members))}")
         return "\n".join(lines) + "\n"
 
     def _hint(self, path: str) -> str:
@@ -111,7 +111,7 @@ class Files:
 def module_text(title: str, stubs: Sequence[Stub]) -> str:
     """A Python module of stubs; a type that several of them name is defined once."""
     parts = [
-        docstring([f"{title}: {len(stubs)} operations. The upstream's own words; call them by their full names."], ""),
+        docstring([f"{title}: {_count(len(stubs))}. The upstream's own words; call them by their full names."], ""),
         "from __future__ import annotations\n\nfrom typing import Any, Literal, TypedDict\n",
     ]
     defined: set[str] = set()
@@ -120,6 +120,10 @@ def module_text(title: str, stubs: Sequence[Stub]) -> str:
         defined.update(new)
         parts.append("\n".join(["", each.head, *new]))
     return "\n".join(parts) + "\n"
+
+
+def _count(operations: int) -> str:
+    return "1 operation" if operations == 1 else f"{operations:,} operations"
 
 
 def _members(catalog: Catalog, visible: Callable[[Operation], bool]) -> dict[str, tuple[Operation, ...]]:

@@ -81,6 +81,40 @@ def types(schema: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*names, "null"] if schema.get("nullable") is True and names else names))
 
 
+def may_be(schema: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value is of the types and among the constants that a resolved schema names itself.
+
+    >>> may_be({"type": "integer"}, "10"), may_be({"enum": ["A"]}, "a"), may_be({"type": "number"}, 3)
+    (False, False, True)
+    """
+    constants = schema.get("enum")
+    if isinstance(constants, list) and not any(value == one and type(value) is type(one) for one in constants):
+        return False
+    return has_kind(schema, value)
+
+
+def has_kind(schema: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value is of the JSON types that a resolved schema names; of any, where it names none."""
+    kinds = types(schema)
+    return not kinds or any(isinstance(value, _KINDS.get(kind, object)) for kind in kinds if _is_of(kind, value))
+
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "array": list,
+    "object": Mapping,
+    "null": type(None),
+}
+
+
+def _is_of(kind: str, value: Any) -> bool:
+    """A boolean is no number, though Python counts it as one."""
+    return kind == "boolean" or not isinstance(value, bool)
+
+
 def _merged(schema: Mapping[str, Any], document: SchemaDocument, reference: str) -> Resolved:
     members = schema.get("allOf")
     if not isinstance(members, list) or not members:

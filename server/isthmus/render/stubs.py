@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from isthmus.catalog.names import words
 from isthmus.model import Operation, Parameter
-from isthmus.render.schemas import properties, resolved
+from isthmus.render.schemas import may_be, properties, resolved
 from isthmus.render.text import comment, cut, docstring, first_sentence, first_sentences, literal
 from isthmus.render.tokens import estimate
 from isthmus.render.types import Annotation, Annotator, Definition
@@ -173,10 +173,12 @@ def _filled(start: str, parts: Sequence[str], end: str, remark: str) -> str:
 
 
 def _default(parameter: Parameter, operation: Operation) -> str:
+    """The default that the upstream says; `...` where it says none, or one that its own schema does not allow."""
     schema = resolved(parameter.schema, operation.document).schema
-    if "default" not in schema or schema["default"] is None:
+    default = schema.get("default")
+    if default is None or not may_be(schema, default):
         return "..."
-    return literal(schema["default"], 32) or "..."
+    return literal(default, 32) or "..."
 
 
 def _documentation(operation: Operation, annotated: Sequence[tuple[Parameter, Annotation]], depth: Depth) -> list[str]:

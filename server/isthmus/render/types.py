@@ -16,7 +16,7 @@ from typing import Any
 
 from isthmus.catalog.names import identifier, words
 from isthmus.model import JsonSchema, SchemaDocument
-from isthmus.render.schemas import Resolved, alternatives, properties, required, resolved, types
+from isthmus.render.schemas import Resolved, alternatives, has_kind, properties, required, resolved, types
 from isthmus.render.text import comment, first_sentence, literal
 
 _NESTED = 4
@@ -74,7 +74,7 @@ class Annotator:
         found = resolved(schema, self.document)
         if constants := _constants(found.schema):
             return constants
-        if members := alternatives(found.schema):
+        if (members := alternatives(found.schema)) and "items" not in found.schema:
             return self._union(found.schema, members, hint, nest, inside)
         return self._typed(found, hint, nest, inside)
 
@@ -251,9 +251,8 @@ def _constants(schema: JsonSchema) -> Annotation | None:
         return None
     if schema.get("nullable") is True and None not in values:
         values = [*values, None]
-    distinct = list(
-        {repr(value): value for value in values[:1000] if isinstance(value, str | int | bool | None)}.values()
-    )
+    plain = [value for value in values[:1000] if isinstance(value, str | int | bool | None) and has_kind(schema, value)]
+    distinct = list({repr(value): value for value in plain}.values())
     written: list[str] = []
     for value in distinct:
         text = literal(value)

@@ -1,0 +1,1 @@
+"""What is shown is what runs: the stubs of every operation against what is sent when they are called."""

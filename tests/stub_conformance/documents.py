@@ -1,0 +1,133 @@
+"""The operations of OpenAPI documents: their stubs read, and called through the production upstream."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+
+from isthmus.config.model import UpstreamConfig
+from isthmus.credentials.static import credential_from
+from isthmus.errors import IsthmusError
+from isthmus.model import Call, Operation, Principal, UpstreamSnapshot, UpstreamState
+from isthmus.upstreams.http import HttpUpstream, Settings
+from tests.simulators.openapi_cases import Case, Tally, origin_of, record, sampled
+from tests.simulators.openapi_inputs import makers_for
+from tests.simulators.openapi_judge import Judge
+from tests.simulators.openapi_service import Recorded
+from tests.simulators.samples import NoSample
+from tests.stub_conformance.findings import Findings, hold_types, read_stubs
+
+
+@dataclass
+class Recorder(httpx2.AsyncBaseTransport):
+    """In place of the network: remembers the last request, and answers that there is nothing to say."""
+
+    last: httpx2.Request | None = field(default=None, init=False)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        await request.aread()
+        self.last = request
+        return httpx2.Response(204, request=request)
+
+    def recorded(self, operation: str) -> Recorded:
+        """The last request, as a service would record it."""
+        assert self.last is not None, "nothing was sent"
+        path, _, query = self.last.url.raw_path.decode().partition("?")
+        headers = {name.lower(): value for name, value in self.last.headers.items()}
+        return Recorded(operation, self.last.method, path, query, headers, self.last.content)
+
+
+async def document_findings(path: Path, count: int | None = None) -> Findings:
+    """All operations of a document, or `count` of them from everywhere in it: stubs, types, calls, judgements."""
+    name = path.name.removesuffix(".json.gz")
+    findings = Findings(name)
+    root: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    schemes = dict.fromkeys(root.get("components", {}).get("securitySchemes", {}), "user:secret")
+    config = UpstreamConfig.model_validate(
+        {"openapi": str(path), **({"auth": {"schemes": schemes}} if schemes else {}), **_base(root)}
+    )
+    recorder = Recorder()
+    upstream = HttpUpstream("up", config, Settings(transport=recorder))
+    async with anyio.create_task_group() as tasks:
+        operations = await _ready(upstream, tasks)
+        chosen = sampled(operations, count) if count else operations
+        findings.operations = len(chosen)
+        await _examine(findings, root, chosen, upstream, recorder, config)
+        tasks.cancel_scope.cancel()
+    return findings
+
+
+async def _ready(upstream: HttpUpstream, tasks: Any) -> tuple[Operation, ...]:
+    published: list[UpstreamSnapshot] = []
+    settled = anyio.Event()
+
+    def publish(snapshot: UpstreamSnapshot) -> None:
+        published.append(snapshot)
+        if snapshot.state is not UpstreamState.CONNECTING:
+            settled.set()
+
+    tasks.start_soon(upstream.run, publish)
+    with anyio.fail_after(120):
+        await settled.wait()
+    assert published[-1].state is UpstreamState.READY, published[-1].problem
+    return published[-1].operations
+
+
+async def _examine(
+    findings: Findings,
+    root: Mapping[str, Any],
+    operations: Sequence[Operation],
+    upstream: HttpUpstream,
+    recorder: Recorder,
+    config: UpstreamConfig,
+) -> None:
+    makers = makers_for(root) if _is_judged(root) else None
+    judge = Judge(root, origin_of(root)) if makers else None
+    credential = credential_from(config.auth) if config.auth else None
+    for operation in operations:
+        read = read_stubs(findings, operation)
+        if read is None or makers is None or judge is None:
+            continue
+        assert operation.route is not None
+        judging, tally = judge.of_path(operation.route.path), Tally()
+        for generous in (True, False):
+            try:
+                case = Case(root, operation, makers.such(generous=generous))
+            except NoSample:
+                findings.unmade += 1
+                continue
+            if generous:
+                hold_types(findings, operation, read, case.arguments)
+            findings.failures += [f"{operation.id}: {one}" for one in case.misfits]
+            if case.misfits:
+                continue
+            try:
+                await upstream.call(Call(operation, case.arguments, Principal()), credential)
+            except IsthmusError as error:
+                findings.failures.append(f"{operation.id}: not sent: {error}")
+                continue
+            findings.calls += 1
+            record(tally, case, judging, recorder.recorded(case.place))
+        findings.judged += tally.judged
+        findings.partly += tally.partly
+        findings.left_out.update(tally.left_out)
+        findings.failures += [f"{operation.id}: {one}" for one in tally.disagreements]
+
+
+def _is_judged(root: Mapping[str, Any]) -> bool:
+    """Whether openapi-core knows the version; Swagger 2.0 it does not."""
+    return str(root.get("openapi", "")).startswith("3.")
+
+
+def _base(root: Mapping[str, Any]) -> dict[str, str]:
+    """A server, where the document has none that can be called."""
+    servers = root.get("servers") or [{}]
+    url = str(servers[0].get("url", "")) if isinstance(servers[0], Mapping) else ""
+    return {} if url.startswith("https://") and "{" not in url else {"base_url": "https://api.test"}
