@@ -123,8 +123,14 @@ def _memory_of(process: int) -> dict[str, int]:
 
 def parts() -> None:
     """The pure parts of a call, in microseconds, and of a large answer, in milliseconds."""
-    step = b'{"requests":[[1,"up.get",{"n":1},[],true,[]]],"cancellations":[],"output":"","wake_after_ms":null}'
-    outcome = b'{"ok":true,"kind":"json","value":2,"blobs":[],"output":"","error":null,"notes":[],"names":["a","b"]}'
+    step = (
+        b'{"requests":[[1,"up.get",{"n":1},[],true,[]]],"cancellations":[],"output":"","wake_after_ms":null,'
+        b'"clock":[0,[]]}'
+    )
+    outcome = (
+        b'{"ok":true,"kind":"json","value":2,"blobs":[],"output":"","error":null,"notes":[],"names":["a","b"],'
+        b'"clock":[2,[[1,1]]]}'
+    )
     for name, action in {
         "decode a step": lambda: decode_step(step),
         "decode an outcome": lambda: decode_outcome(outcome),

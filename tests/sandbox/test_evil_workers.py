@@ -21,14 +21,18 @@ from tests.simulators.worker import guest_of, read_frame, write_frame
 
 pytestmark = pytest.mark.anyio
 
-EMPTY_STEP = json.dumps({"requests": [], "cancellations": [], "output": "", "wake_after_ms": 0}).encode()
-OUTCOME = {"ok": True, "kind": "json", "value": 2, "blobs": [], "output": "", "error": None, "notes": [], "names": []}
+STEP = {"requests": [], "cancellations": [], "output": "", "wake_after_ms": 0, "clock": [0, []]}
+EMPTY_STEP = json.dumps(STEP).encode()
+OUTCOME = {
+    "ok": True, "kind": "json", "value": 2, "blobs": [], "output": "", "error": None, "notes": [], "names": [],
+    "clock": [0, []],
+}
 DONE = json.dumps(OUTCOME).encode()
 
 
 def step_with(*calls: int) -> bytes:
     rows = [[call, "a.b", {"n": call}, [], True, []] for call in calls]
-    return json.dumps({"requests": rows, "cancellations": [], "output": "", "wake_after_ms": None}).encode()
+    return json.dumps(STEP | {"requests": rows, "wake_after_ms": None}).encode()
 
 
 def garbage(sock: socket.socket) -> None:

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from isthmus_sandbox.frames import (
     MAX_MEMBERS,
+    decode_event,
     decode_outcome,
     decode_step,
+    encode_event,
     encode_events,
     encode_program,
 )
@@ -21,12 +23,13 @@ from isthmus_sandbox.protocol import (
     Outcome,
     Program,
     ProtocolViolation,
+    Readings,
     Request,
     Step,
 )
 from isthmus_sandbox.values import check
 
-STEP: dict[str, Any] = {"requests": [], "cancellations": [], "output": "", "wake_after_ms": None}
+STEP: dict[str, Any] = {"requests": [], "cancellations": [], "output": "", "wake_after_ms": None, "clock": [0, []]}
 OUTCOME: dict[str, Any] = {
     "ok": True,
     "kind": "none",
@@ -36,6 +39,7 @@ OUTCOME: dict[str, Any] = {
     "error": None,
     "notes": [],
     "names": [],
+    "clock": [0, []],
 }
 ERROR = asdict(Failure("ValueError", "no"))
 
@@ -346,3 +350,40 @@ def test_any_source_reaches_the_guest(source: str) -> None:
         "upstreams": ["github"],
         "output_bytes": 99,
     }
+
+
+# ---------------------------------------------------------------- clocks
+
+readings = st.lists(st.tuples(st.integers(1, 100), st.integers(-(2**63), 2**63 - 1)), max_size=5).map(
+    lambda moves: Readings(100, tuple(moves))
+)
+
+
+@given(readings, readings)
+def test_readings_of_both_clocks_come_out_as_they_went_in(clock: Readings, wall: Readings) -> None:
+    head = json.dumps([wall.made, wall.moves]).encode()
+    got = decode_step(head + b"\n" + step(clock=[clock.made, clock.moves]))
+    assert (got.clock, got.wall) == (clock, wall)
+    ended = decode_outcome(head + b"\n" + outcome(clock=[clock.made, clock.moves]))
+    assert (ended.clock, ended.wall) == (clock, wall)
+
+
+@pytest.mark.parametrize(
+    "clock", [None, [], [1], [-1, []], [True, []], [1, {}], [1, [[2, 0]]], [1, [[0, 0]]], [1, [[1]]], [1, [[1, 0.5]]]]
+)
+def test_readings_of_another_shape_are_refused(clock: Any) -> None:
+    for raw in (step(clock=clock), json.dumps(clock).encode() + b"\n" + step()):
+        with pytest.raises(ProtocolViolation):
+            decode_step(raw)
+
+
+@given(json_values)
+def test_an_event_in_a_record_is_found_as_it_was(payload: Any) -> None:
+    event = Event(3, "value", payload)
+    assert decode_event(encode_event(event)) == event
+
+
+@given(st.binary(max_size=60))
+def test_what_is_no_event_is_refused(raw: bytes) -> None:
+    with pytest.raises(ProtocolViolation):
+        decode_event(b"[" + raw)

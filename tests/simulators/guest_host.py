@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from guest.clock import Clock
 from guest.session import Guest
+from isthmus_sandbox.frames import decode_outcome, decode_step
 
 Reply = Callable[["Request"], Sequence[Any]]
 """Answers a request with events' kind and payload: `("value", 5)`; several for a stream; none to leave it open."""
@@ -58,9 +60,10 @@ class Host:
 
     def exchange(self, text: str) -> str:
         """The host's side of the door."""
+        decode_step(text.encode())  # what the server would refuse, no test lets pass
         step = json.loads(text)
         assert text.isascii()
-        assert set(step) == {"requests", "cancellations", "output", "wake_after_ms"}
+        assert set(step) == {"requests", "cancellations", "output", "wake_after_ms", "clock"}
         self.steps.append(step)
         self.output += step["output"]
         self.cancelled += step["cancellations"]
@@ -104,7 +107,8 @@ class Sandbox:
 
     def __init__(self, workspace: str) -> None:
         self.host = Host()
-        self.guest = Guest(self.host.exchange, give_up=_give_up, clock=lambda: self.host.now, workspace=workspace)
+        clock = Clock(lambda: round(self.host.now * 1e9))
+        self.guest = Guest(self.host.exchange, give_up=_give_up, clock=clock, workspace=workspace)
         self.upstreams = ["github", "files"]
 
     def run(self, source: str, *, seed: str = "5eed", output_bytes: int = 100_000) -> dict[str, Any]:
@@ -116,6 +120,7 @@ class Sandbox:
         program = {"source": source, "seed": seed, "now": 0, "upstreams": self.upstreams, "output_bytes": output_bytes}
         text = self.guest.run(json.dumps(program))
         assert text.isascii()
+        decode_outcome(text.encode())
         outcome: dict[str, Any] = json.loads(text)
         outcome["output"] = self.host.output + outcome["output"]
         return outcome

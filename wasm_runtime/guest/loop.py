@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from types import CodeType
 from typing import Any, TypeVar, cast
 
+from guest.clock import Clock
 from guest.errors import Deadlock, from_payload
 from guest.values import Encoded, decode_events, json_text
 
@@ -151,7 +152,7 @@ class Loop(asyncio.BaseEventLoop):
     """The one event loop of a guest.
 
     `exchange` is the host's side of `specs/guest.wit`; `take_output` gives the text to send with the next step;
-    `clock` is monotonic, in seconds.
+    `clock` tells the time, and what it told is told to the host.
     """
 
     # Attributes of BaseEventLoop that typeshed does not show.
@@ -160,12 +161,11 @@ class Loop(asyncio.BaseEventLoop):
     _timer_cancelled_count: int
     _stopping: bool
 
-    def __init__(
-        self, exchange: Callable[[str], str], clock: Callable[[], float], take_output: Callable[[], str]
-    ) -> None:
+    def __init__(self, exchange: Callable[[str], str], clock: Clock, take_output: Callable[[], str]) -> None:
         super().__init__()
         self._exchange = exchange
-        self._clock = clock
+        self._tell_clock = clock.take
+        self._clock = clock.seconds
         self._take_output = take_output
         self._ids = 0
         self._outbox: dict[int, tuple[str, Pending, str]] = {}
@@ -253,7 +253,10 @@ class Loop(asyncio.BaseEventLoop):
         cancelled, self._cancelled = self._cancelled, []
         output = json_text(self._take_output())
         wake = "null" if timeout is None else repr(max(0.0, round(timeout * 1000, 3)))
-        return f'{{"requests":[{requests}],"cancellations":{cancelled},"output":{output},"wake_after_ms":{wake}}}'
+        return (
+            f'{{"requests":[{requests}],"cancellations":{cancelled},"output":{output},"wake_after_ms":{wake},'
+            f'"clock":{self._tell_clock()}}}'
+        )
 
     def _deliver(self, events: list[list[Any]]) -> None:
         for event in events:

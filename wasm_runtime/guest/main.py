@@ -6,13 +6,16 @@ import os
 
 import wit_world  # type: ignore[import-not-found]  # made by componentize-py from specs/guest.wit
 
-from guest import stdlib
+from guest import clock, stdlib
 from guest.session import Guest, freeze
 from guest.zones import read_zones
 
+_clock = clock.Clock()
+for _module, _name, _function in clock.install(_clock):  # first of all: modules keep what they import by name
+    setattr(_module, _name, _function)
 FOUND, MISSING = stdlib.load()
 _leave = os._exit
-_guest = Guest(wit_world.exchange, give_up=lambda: _leave(1), zones=read_zones(), workspace="/workspace")
+_guest = Guest(wit_world.exchange, give_up=lambda: _leave(1), clock=_clock, zones=read_zones(), workspace="/workspace")
 _guest.install()
 
 

@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterable
 from types import FrameType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
+from guest import clock as clock_module
 from guest import entropy as entropy_module
 from guest import files, zones
 from guest.calls import Call
+from guest.clock import Clock
 from guest.entropy import Entropy
 from guest.errors import Exit
 from guest.files import Servers
@@ -62,7 +64,7 @@ def _set(subject: Any, name: str, value: Any) -> None:
 
 
 def all_changes(
-    loop: Loop, output: Output, entropy: Entropy, servers: Servers, zone_data: dict[str, bytes]
+    loop: Loop, output: Output, entropy: Entropy, servers: Servers, zone_data: dict[str, bytes], clock: Clock
 ) -> list[Change]:
     """Every change that a guest makes."""
     return [
@@ -70,6 +72,7 @@ def all_changes(
         *json_changes(),
         *process_changes(output),
         *entropy_module.install(entropy),
+        *clock_module.install(clock),
         *files.install(servers),
         *(zones.install(zone_data) if zone_data else ()),
         (time, "sleep", _sleeping(loop)),

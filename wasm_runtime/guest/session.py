@@ -7,7 +7,6 @@ import builtins
 import gc
 import json
 import sys
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from guest import entropy as entropy_module
 from guest import errors
 from guest.calls import Call, identical, pending_of
 from guest.clients import Operation, Submit, helpers, submitter
+from guest.clock import Clock, Told
 from guest.entropy import Entropy
 from guest.failures import Sources, exit_failure, failure_of, syntax_failure, text_of, type_name
 from guest.files import Servers
@@ -40,6 +40,8 @@ class Program:
     seed: str
     upstreams: tuple[str, ...]
     output_bytes: int
+    now: float = 0.0
+    clock: Told = (0, ())
     rehearsal: bool = False  # of a spare, whose first program is still to come
 
 
@@ -59,9 +61,9 @@ class _Run:
 class Guest:
     """The interpreter's half of `specs/guest.wit`.
 
-    `exchange` is the host's half; `give_up` ends the interpreter, for a program that will not end; `clock` is
-    monotonic, in seconds; `zones` are the time zones by key, where the interpreter has none of its own; `workspace`
-    is the directory that is mounted for programs, the current one when the first begins.
+    `exchange` is the host's half; `give_up` ends the interpreter, for a program that will not end; `clock` tells the
+    time; `zones` are the time zones by key, where the interpreter has none of its own; `workspace` is the directory
+    that is mounted for programs, the current one when the first begins.
     """
 
     def __init__(
@@ -69,12 +71,13 @@ class Guest:
         exchange: Callable[[str], str],
         *,
         give_up: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock | None = None,
         zones: Mapping[str, bytes] | None = None,
         workspace: str = "",
     ) -> None:
         self._output = Output(self._show, self._is_output_due, give_up)
-        self._loop = Loop(exchange, clock, self._output.take)
+        self._clock = clock or Clock()
+        self._loop = Loop(exchange, self._clock, self._output.take)
         self._submit: Submit = submitter(self._loop)
         self._entropy = Entropy()
         self._servers = Servers(self._ask_for_file, workspace)
@@ -94,7 +97,7 @@ class Guest:
         """Change the standard library, and the interpreter's streams, for programs."""
         self._patched = Patched(
             [
-                *all_changes(self._loop, self._output, self._entropy, self._servers, self._zones),
+                *all_changes(self._loop, self._output, self._entropy, self._servers, self._zones, self._clock),
                 *self._modules(),
             ]
         )
@@ -148,6 +151,7 @@ class Guest:
         return self._outcome(run, *encoded)
 
     def _start(self, program: Program) -> None:
+        self._clock.start(program.now, program.clock)
         self._output.start(program.output_bytes)
         self._servers.forget()
         self._loop.lost.clear()
@@ -295,7 +299,8 @@ class Guest:
             "notes": run.notes,
             "names": names[-MAX_NAMES:],
         }
-        return f'{json.dumps(rest)[:-1]}, "value": {encoded.text}, "blobs": {encoded.blobs}}}'
+        own = f'"clock": {self._clock.take()}, "value": {encoded.text}, "blobs": {encoded.blobs}'
+        return f"{json.dumps(rest)[:-1]}, {own}}}"
 
     # -- what others ask of it
 
@@ -336,6 +341,8 @@ def _program(fields: Mapping[str, Any]) -> Program:
         seed=fields.get("seed", ""),
         upstreams=tuple(fields.get("upstreams", ())),
         output_bytes=int(fields.get("output_bytes", 10_000_000)),
+        now=float(fields.get("now", 0.0)),
+        clock=fields.get("clock", (0, ())),
         rehearsal=fields.get("rehearsal", False) is True,
     )
 

@@ -18,6 +18,7 @@ from wasmtime import component as wasm
 from isthmus_sandbox.component import FEATURES_OFF, WASM_STACK
 from isthmus_sandbox.exits import Exit
 from isthmus_sandbox.settings import MIB
+from isthmus_sandbox.wall import WallClock
 from isthmus_sandbox.wire import end
 
 Exchange = Callable[[str], str]
@@ -26,8 +27,9 @@ Exchange = Callable[[str], str]
 GUEST_WORKSPACE = "/workspace"
 
 _RANDOM = "wasi:random/random@"
-_RANDOM_VERSIONS = ("0.2.0", "0.2.9")
+_VERSIONS = ("0.2.0", "0.2.9")
 _MOST_RANDOM = 64 * 1024  # bytes at once: each costs a microsecond here
+_WALL = "wasi:clocks/wall-clock@"
 
 
 def make_engine(*, compiling: bool = False) -> wasmtime.Engine:
@@ -50,7 +52,7 @@ def compile_component(source: Path) -> bytes:
 class Guest:
     """One instance of the component."""
 
-    __slots__ = ("_run", "_store", "exchange")
+    __slots__ = ("_run", "_store", "exchange", "wall")
 
     def __init__(self, compiled: Path, *, memory_bytes: int, workspace: Path, exchange: Exchange) -> None:
         """Open a compiled component, which is trusted, and instantiate it.
@@ -59,6 +61,7 @@ class Guest:
             RuntimeError: it cannot be opened, or does not fit in the memory.
         """
         self.exchange = exchange
+        self.wall = WallClock()
         engine = make_engine()
         try:
             opened = wasm.Component.deserialize_file(engine, str(compiled))
@@ -88,11 +91,17 @@ class Guest:
         linker.allow_shadowing = True
         with linker.root() as root:
             root.add_func("exchange", self._exchange)
-            for each in _RANDOM_VERSIONS:
+            for each in _VERSIONS:
                 with root.add_instance(_RANDOM + each) as random:
                     random.add_func("get-random-bytes", _random_bytes)
                     random.add_func("get-random-u64", _random_u64)
+                with root.add_instance(_WALL + each) as clock:
+                    clock.add_func("now", self._now)
+                    clock.add_func("resolution", lambda _store: _moment(1))
         return linker
+
+    def _now(self, _store: wasmtime.StoreContext) -> wasm.Record:
+        return _moment(self.wall.read())
 
     def _exchange(self, _store: wasmtime.StoreContext, step: str) -> str:
         try:
@@ -101,6 +110,13 @@ class Guest:
             end(Exit.MEMORY)
         except BaseException:  # noqa: BLE001 - wasmtime-py would keep it in a global, and raise it somewhere else
             end(Exit.FAULT)
+
+
+def _moment(ms: int) -> wasm.Record:
+    """WASI's record `datetime`."""
+    moment = wasm.Record()
+    moment.seconds, moment.nanoseconds = ms // 1000, ms % 1000 * 1_000_000
+    return moment
 
 
 def _store(engine: wasmtime.Engine, memory_bytes: int, workspace: Path) -> wasmtime.Store:

@@ -19,11 +19,13 @@ from typing import Any, NoReturn, cast
 
 from isthmus_sandbox.protocol import (
     MAX_DEPTH,
+    NO_READINGS,
     Event,
     Failure,
     Outcome,
     Program,
     ProtocolViolation,
+    Readings,
     Request,
     Step,
 )
@@ -40,8 +42,8 @@ _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
-_STEP = frozenset({"requests", "cancellations", "output", "wake_after_ms"})
-_OUTCOME = frozenset({"ok", "kind", "value", "blobs", "output", "error", "notes", "names"})
+_STEP = frozenset({"requests", "cancellations", "output", "wake_after_ms", "clock"})
+_OUTCOME = frozenset({"ok", "kind", "value", "blobs", "output", "error", "notes", "names", "clock"})
 _FAILURE = frozenset({"type", "message", "line", "column", "trace", "hint", "code"})
 
 
@@ -54,12 +56,16 @@ def decode_step(raw: bytes) -> Step:
     Raises:
         ProtocolViolation: it is not what an honest guest writes; the message names the place.
     """
-    step = _members(_parse(raw, wrapping=4), _STEP, "step")
+    wall, guest = _head(raw)
+    step = _members(_parse(guest, wrapping=4), _STEP, "step")
     return Step(
         requests=tuple(_request(row, f"requests[{at}]") for at, row in enumerate(_list(step, "requests"))),
         cancellations=tuple(_call(call, "cancellations") for call in _list(step, "cancellations")),
         output=_text(step, "output"),
         wake_after_ms=_wait(step["wake_after_ms"]),
+        clock=_readings(step["clock"], "clock"),
+        wall=wall,
+        text=raw,
     )
 
 
@@ -69,7 +75,8 @@ def decode_outcome(raw: bytes) -> Outcome:
     Raises:
         ProtocolViolation: it is not what an honest guest writes; the message names the place.
     """
-    outcome = _members(_parse(raw, wrapping=1), _OUTCOME, "outcome")
+    wall, guest = _head(raw)
+    outcome = _members(_parse(guest, wrapping=1), _OUTCOME, "outcome")
     kind = outcome["kind"]
     _require(kind in ("json", "text", "none"), "outcome", "kind is not json, text or none")
     value = _with_blobs(outcome["value"], outcome["blobs"], "outcome")
@@ -85,7 +92,41 @@ def decode_outcome(raw: bytes) -> Outcome:
         error=None if ok else _failure(outcome["error"]),
         notes=_texts(outcome, "notes"),
         names=_texts(outcome, "names"),
+        clock=_readings(outcome["clock"], "clock"),
+        wall=wall,
+        text=raw,
     )
+
+
+def decode_event(raw: bytes) -> Event:
+    """An event as `encode_event` wrote it, for who finds it again in a record.
+
+    Raises:
+        ProtocolViolation: it is none.
+    """
+    row = _parse(raw, wrapping=1)
+    _require(type(row) is list and len(row) == 4, "event", "is not a list of four")
+    call, kind, payload, blobs = row
+    _require(kind in ("value", "error", "item", "end"), "event", "its kind is unknown")
+    return Event(_call(call, "event"), kind, _with_blobs(payload, blobs, "event"), raw)
+
+
+def _head(raw: bytes) -> tuple[Readings, bytes]:
+    """What the worker wrote before the guest's text, where it did: the readings of WASI's clock, and a line's end."""
+    if not raw.startswith(b"["):
+        return NO_READINGS, raw
+    head, _, guest = raw.partition(b"\n")
+    return _readings(_parse(head, wrapping=0), "wall"), guest
+
+
+def _readings(value: Any, place: str) -> Readings:
+    _require(type(value) is list and len(value) == 2, place, "is not a number and a list")
+    made, moves = value
+    _require(type(made) is int and made >= 0 and type(moves) is list, place, "is not a number and a list")
+    for move in moves:
+        _require(type(move) is list and len(move) == 2, place, "a move is not a list of two")
+        _require(type(move[0]) is int and type(move[1]) is int and 0 < move[0] <= made, place, "a move is out of place")
+    return Readings(made, tuple((at, shown) for at, shown in moves))
 
 
 def _request(row: Any, place: str) -> Request:
@@ -302,17 +343,21 @@ def _member(holder: Any, key: str | int, place: str) -> Any:
 
 
 def encode_program(program: Program) -> bytes:
-    """The JSON text that `run` takes. A lone surrogate in the source goes as it is: it is the program's own error."""
-    return json.dumps(
-        {
-            "source": program.source,
-            "seed": program.seed,
-            "now": program.now,
-            "upstreams": list(program.upstreams),
-            "output_bytes": program.output_bytes,
-        },
-        allow_nan=False,
-    ).encode("ascii")
+    """The JSON text that `run` takes; before it on a line of its own, where there are some, the readings for WASI.
+
+    A lone surrogate in the source goes as it is: it is the program's own error.
+    """
+    fields = {
+        "source": program.source,
+        "seed": program.seed,
+        "now": program.now,
+        "upstreams": list(program.upstreams),
+        "output_bytes": program.output_bytes,
+    }
+    if program.clock != NO_READINGS:
+        fields["clock"] = [program.clock.made, program.clock.moves]
+    head = "" if program.wall == NO_READINGS else json.dumps([program.wall.made, program.wall.moves]) + "\n"
+    return (head + json.dumps(fields, allow_nan=False)).encode("ascii")
 
 
 def encode_events(events: Sequence[Event]) -> bytes:

@@ -192,7 +192,7 @@ async def _decode(decoder: Callable[[bytes], _T], text: bytes) -> _T:
 def _encode(event: Event, most: int) -> bytes:
     """An event that fits into a frame: what is not plain is mended, and what is too long becomes an error."""
     try:
-        text = encode_event(event)
+        text = event.text or encode_event(event)
     except ValueError:
         text = encode_event(replace(event, payload=clean(event.payload)))
     if len(text) + 2 <= most:

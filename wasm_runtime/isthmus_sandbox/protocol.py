@@ -17,14 +17,38 @@ MAX_DEPTH = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Readings:
+    """What a clock showed: how often it was read since the program began, and each of its moves.
+
+    A move is (the number of the reading that saw it, what it showed). The guest's own clock shows milliseconds since
+    the program's start, that of WASI milliseconds since the epoch.
+    """
+
+    made: int = 0
+    moves: tuple[tuple[int, int], ...] = ()
+
+    def then(self, later: Readings) -> Readings:
+        """These, and what was read after them."""
+        return Readings(max(self.made, later.made), self.moves + later.moves)
+
+
+NO_READINGS = Readings()
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
-    """A program on its way in. `seed` is hexadecimal; `now` is seconds since the epoch, for the record."""
+    """A program on its way in. `seed` is hexadecimal; `now` is seconds since the epoch, where its clock starts.
+
+    To run one again as it was, `clock` and `wall` are what its clocks showed then; time goes on from there.
+    """
 
     source: str
     seed: str
     now: float
     upstreams: tuple[str, ...] = ()  # the names to inject
     output_bytes: int = 10_000_000  # printed beyond this, the program ends
+    clock: Readings = NO_READINGS
+    wall: Readings = NO_READINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +68,18 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a guest says when it must wait. `wake_after_ms` of None: only an event can wake it."""
+    """What a guest says when it must wait. `wake_after_ms` of None: only an event can wake it.
+
+    `clock` and `wall` are what its clocks showed since the step before. `text` is the step as it came.
+    """
 
     requests: tuple[Request, ...] = ()
     cancellations: tuple[int, ...] = ()
     output: str = ""
     wake_after_ms: float | None = None
+    clock: Readings = NO_READINGS
+    wall: Readings = NO_READINGS
+    text: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +87,14 @@ class Event:
     """What came of a call.
 
     `payload` is plain data (bytes anywhere) for `value` and `item`; for `error` it is
-    `{"type", "message", "code", "hint", "status", "body"}`, of which the last two may be None.
+    `{"type", "message", "code", "hint", "status", "body"}`, of which the last two may be None. `text` is the event
+    as it travels, where it is known already: then `payload` is not looked at.
     """
 
     call: int
     kind: EventKind
     payload: Any = None
+    text: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +125,9 @@ class Outcome:
     error: Failure | None = None
     notes: tuple[str, ...] = ()  # what was mended in the source, what was awaited for the program, warnings
     names: tuple[str, ...] = field(default=())  # variables that now live in the session, newest last
+    clock: Readings = NO_READINGS
+    wall: Readings = NO_READINGS
+    text: bytes = field(default=b"", repr=False, compare=False)
 
 
 class ProtocolViolation(Exception):

@@ -20,6 +20,7 @@ from isthmus_sandbox.engine import Guest
 from isthmus_sandbox.exits import Exit
 from isthmus_sandbox.orders import Orders
 from isthmus_sandbox.settings import MIB, Limits
+from isthmus_sandbox.wall import WallClock
 from isthmus_sandbox.wire import BlockingChannel, Kind, end
 
 WARM_UP = json.dumps({"source": "", "seed": "00", "now": 0.0, "upstreams": [], "output_bytes": 1_000})
@@ -40,22 +41,32 @@ REHEARSAL = json.dumps(
 
 def serve(guest: Guest, channel: BlockingChannel, limits: Limits, report: bytes = b"") -> None:
     """Run programs until the server hangs up. Never returns: it ends the process."""
-    guest.exchange = lambda step: _exchange(channel, step, limits)
+    guest.exchange = lambda step: _exchange(channel, step, guest.wall, limits)
     channel.send(Kind.READY, report)
     while True:
         program = channel.receive(Kind.PROGRAM)
+        script = ""
+        if program.startswith("["):  # readings for the wall clock, on a line before the guest's own text
+            script, _, program = program.partition("\n")
+        guest.wall.start(script)
         _arm(limits.cpu)
         outcome = guest.run(program)
         _arm(0.0)
-        channel.send(Kind.OUTCOME, _bounded(outcome, limits.outcome_bytes))
+        channel.send(Kind.OUTCOME, _headed(_bounded(outcome, limits.outcome_bytes), guest.wall))
 
 
-def _exchange(channel: BlockingChannel, step: str, limits: Limits) -> str:
+def _exchange(channel: BlockingChannel, step: str, wall: WallClock, limits: Limits) -> str:
     text = step.encode("utf-8")
     if len(text) > limits.step_bytes:
         end(Exit.TOO_LONG)
-    channel.send(Kind.STEP, text)
+    channel.send(Kind.STEP, _headed(text, wall))
     return channel.receive(Kind.EVENTS)
+
+
+def _headed(text: bytes, wall: WallClock) -> bytes:
+    """The guest's text, and on a line before it what the wall clock showed, if it was asked."""
+    readings = wall.take()
+    return f"{readings}\n".encode() + text if readings else text
 
 
 def _arm(seconds: float) -> None:
