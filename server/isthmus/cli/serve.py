@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from isthmus.cli.common import add_config, loaded, log, run_async
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from isthmus.compose import Application
     from isthmus.config.loader import Loaded
+    from isthmus.front.wire import Wire
 
 PATIENCE = 5.0
 """Seconds that closing may take once a signal has come."""
@@ -31,21 +33,30 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve one client until it goes away, or until a signal comes."""
     # What is imported stays; looking through it for garbage costs a tenth of the start.
     gc.disable()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, _leave)
     found = loaded(arguments)
+    from isthmus.front.wire import Wire
+
+    wire = Wire.standard()
+    wire.start()
+    # The client has its first answers from the wire while the rest is imported.
     import isthmus.compose
-    import isthmus.front.stdio  # noqa: F401 - imported here, before the garbage collector wakes
+    import isthmus.front.stdio  # noqa: F401
 
     gc.freeze()
     gc.enable()
-    run_async(lambda: _served(found))
+    run_async(lambda: _served(found, wire))
     return 0
 
 
-async def _served(found: Loaded) -> None:
-    """Serve. A signal closes the application, with its workers and upstreams, and then ends the process at once.
+def _leave(received: int, _frame: FrameType | None) -> None:
+    """Nothing is open yet."""
+    os._exit(128 + received)
 
-    It has to be ended: the thread that waits for stdin cannot be told to stop waiting.
-    """
+
+async def _served(found: Loaded, wire: Wire) -> None:
+    """Serve. A signal closes the application, with its workers and upstreams, and then ends the process at once."""
     import anyio
 
     from isthmus.front.stdio import serve
@@ -53,7 +64,7 @@ async def _served(found: Loaded) -> None:
     house = _House(found, anyio.Event())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_end_on_signal, house, tasks.cancel_scope)
-        await serve(house.application)
+        await serve(wire, house.application)
         tasks.cancel_scope.cancel()
 
 

@@ -10,12 +10,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import mcp_types as types
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 
-from isthmus import __version__
 from isthmus.errors import ProgramError
-from isthmus.front import tools
+from isthmus.front import opening, tools
 from isthmus.render.fragments import Detail
 from isthmus.render.results import Rendered
 from isthmus.render.results_blocks import Block
@@ -63,32 +62,32 @@ def build(application: Callable[[], Awaitable[Application]]) -> Server[Any]:
         except ProgramError as error:
             return _text(str(error), is_error=True)
 
-    return Server(
-        "isthmus",
-        version=__version__,
-        title="Isthmus",
+    server: Server[Any] = Server(
+        opening.SERVER_INFO["name"],
+        version=opening.SERVER_INFO["version"],
+        title=opening.SERVER_INFO["title"],
         instructions=tools.INSTRUCTIONS,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+    server.middleware.append(_as_written)
+    return server
 
 
-TOOLS = (
-    types.Tool(
-        name="search",
-        description=tools.SEARCH,
-        input_schema=dict(tools.SEARCH_SCHEMA),
-        annotations=types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False),
-        _meta=dict(tools.META),
-    ),
-    types.Tool(
-        name="execute",
-        description=tools.EXECUTE,
-        input_schema=dict(tools.EXECUTE_SCHEMA),
-        annotations=types.ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=True),
-        _meta=dict(tools.META),
-    ),
-)
+async def _as_written(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Answer with the very objects of `opening`: the SDK spells each revision its own way."""
+    result = await call_next(ctx)
+    match ctx.method, result:
+        case "initialize", {"protocolVersion": str(version)}:
+            return dict(opening.initialized(version))
+        case "server/discover", _:
+            return dict(opening.discovered())
+        case "tools/list", _:
+            return dict(opening.listed(ctx.protocol_version))
+    return result
+
+
+TOOLS = tuple(types.Tool.model_validate(dict(definition)) for definition in tools.DEFINITIONS)
 
 
 async def _search(application: Application, given: dict[str, Any]) -> types.CallToolResult:

@@ -1,62 +1,165 @@
-"""MCP over stdin and stdout. The first message is answered before anything else is loaded or connected."""
+"""MCP over a wire: the official SDK behind lines of our own.
+
+The SDK takes over a conversation that has begun (`opening`): it hears every message, from the first on, and what it
+answers to those that have been answered is dropped. So its state is what it would have been had it been there at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import queue
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from types import TracebackType
+from typing import Self
 
 import anyio
-from mcp.server.context import ServerRequestContext
-from mcp.server.stdio import stdio_server
+import anyio.to_thread
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
+from isthmus.front.messages import INTERNAL_ERROR, Message, RequestId, error_line
 from isthmus.front.server import Application, build
-
-GRACE = 0.25
-"""Seconds that the first request may take to come before loading begins without it."""
+from isthmus.front.wire import Wire
 
 
-class Opening:
-    """An application that is opened behind the first answer, and awaited by whoever needs it."""
+async def serve(wire: Wire, open_application: Callable[[], AbstractAsyncContextManager[Application]]) -> None:
+    """Serve the client of a wire until it goes away. The application is opened meanwhile; tools wait for it."""
+    opened = Opened()
+    server = build(opened.application)
+    incoming = Incoming(wire)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(opened.hold, open_application)
+        await server.run(incoming, Outgoing(wire, incoming), server.create_initialization_options())
+        tasks.cancel_scope.cancel()
+
+
+class Opened:
+    """An application that is being opened, and awaited by whoever needs it."""
 
     def __init__(self) -> None:
-        self._answered = anyio.Event()
         self._ready = anyio.Event()
         self._application: Application | None = None
 
     async def application(self) -> Application:
         """The application, once it is open."""
-        self._answered.set()
         await self._ready.wait()
         if self._application is None:
             raise RuntimeError("the application was closed before it was open")
         return self._application
 
-    async def middleware(
-        self, ctx: ServerRequestContext[Any, Any], call_next: Callable[[ServerRequestContext[Any, Any]], Awaitable[Any]]
-    ) -> Any:
-        """Note that a request has been answered."""
-        try:
-            return await call_next(ctx)
-        finally:
-            self._answered.set()
-
     async def hold(self, open_application: Callable[[], AbstractAsyncContextManager[Application]]) -> None:
-        """Open the application once the first request is answered, and keep it open until cancelled."""
-        with anyio.move_on_after(GRACE):
-            await self._answered.wait()
+        """Open the application, and keep it open until cancelled."""
         async with open_application() as self._application:
             self._ready.set()
             await anyio.sleep_forever()
 
 
-async def serve(open_application: Callable[[], AbstractAsyncContextManager[Application]]) -> None:
-    """Serve one client on stdin and stdout until it goes away."""
-    opening = Opening()
-    server = build(opening.application)
-    server.middleware.append(opening.middleware)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(opening.hold, open_application)
-        async with stdio_server() as (incoming, outgoing):
-            await server.run(incoming, outgoing, server.create_initialization_options())
-        tasks.cancel_scope.cancel()
+class _Closing:
+    """What the SDK asks of a stream beside its own verb: to be closed, and to be a context that closes it."""
+
+    async def aclose(self) -> None:
+        """The wire lives as long as its process; there is nothing to close."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class Incoming(_Closing):
+    """What arrives on a wire, as the SDK reads it."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._news = anyio.Event()
+        self._gone = False
+        self.answered = set[RequestId]()  # requests whose answer has been sent, and which the SDK will answer again
+        loop = asyncio.get_running_loop()
+        wire.hand_over(lambda: loop.call_soon_threadsafe(self._wake))
+
+    def hang_up(self) -> None:
+        """The client does not listen: whatever it still says is in vain."""
+        self._gone = True
+        self._wake()
+
+    async def receive(self) -> SessionMessage | Exception:
+        """The next message; anyio.EndOfStream once the client has gone."""
+        while not self._gone:
+            news = self._news = anyio.Event()
+            try:
+                arrived = self._wire.take()
+            except queue.Empty:
+                await news.wait()
+                continue
+            if arrived is None:
+                break
+            if arrived.answered:
+                self.answered.add(arrived.message["id"])
+            return SessionMessage(_as_sdk(arrived.message))
+        raise anyio.EndOfStream
+
+    def _wake(self) -> None:
+        self._news.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+
+class Outgoing(_Closing):
+    """What the SDK writes, as it leaves on a wire."""
+
+    def __init__(self, wire: Wire, incoming: Incoming) -> None:
+        self._wire = wire
+        self._incoming = incoming
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Send a message, if it has not been sent before.
+
+        Raises:
+            anyio.BrokenResourceError: the client does not listen any more.
+            ValueError: it is a request of ours that cannot be written.
+        """
+        message = item.message
+        if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id in self._incoming.answered:
+            self._incoming.answered.discard(message.id)
+        elif line := _line(message):
+            await self._write(line)
+
+    async def _write(self, line: bytes) -> None:
+        try:
+            if not self._wire.try_write(line):
+                await anyio.to_thread.run_sync(self._wire.write, line, abandon_on_cancel=True)
+        except OSError:
+            self._incoming.hang_up()
+            raise anyio.BrokenResourceError from None
+
+
+def _as_sdk(message: Message) -> JSONRPCMessage:
+    kind: type[JSONRPCRequest | JSONRPCNotification | JSONRPCResponse | JSONRPCError]
+    if "method" in message:
+        kind = JSONRPCRequest if "id" in message else JSONRPCNotification
+    else:
+        kind = JSONRPCResponse if "result" in message else JSONRPCError
+    return kind.model_validate(message)
+
+
+def _line(message: JSONRPCMessage) -> bytes:
+    """The message as a line. One that cannot be written costs its own request, not the session."""
+    try:
+        return message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+    except ValueError as error:
+        if isinstance(message, JSONRPCRequest):
+            raise
+        if isinstance(message, JSONRPCNotification):
+            return b""
+        return error_line(message.id, INTERNAL_ERROR, f"the answer cannot be written: {error}")

@@ -6,12 +6,14 @@ client truncates at 2 KB, so the essentials come first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from isthmus.errors import ProgramError
-from isthmus.render.fragments import Detail
+
+if TYPE_CHECKING:
+    from isthmus.render.fragments import Detail
 
 INSTRUCTIONS = """\
 Isthmus joins you to all of the user's APIs through two tools. `search` finds operations and returns Python stubs; \
@@ -61,6 +63,24 @@ EXECUTE_SCHEMA: Mapping[str, Any] = {
 
 META: Mapping[str, Any] = {"anthropic/alwaysLoad": True, "anthropic/maxResultSizeChars": 200_000}
 
+DEFINITIONS: Sequence[Mapping[str, Any]] = (
+    {
+        "name": "search",
+        "description": SEARCH,
+        "inputSchema": SEARCH_SCHEMA,
+        "annotations": {"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
+        "_meta": META,
+    },
+    {
+        "name": "execute",
+        "description": EXECUTE,
+        "inputSchema": EXECUTE_SCHEMA,
+        "annotations": {"readOnlyHint": False, "destructiveHint": True, "openWorldHint": True},
+        "_meta": META,
+    },
+)
+"""The two tools as they are sent, in every revision of the protocol."""
+
 
 @dataclass(frozen=True, slots=True)
 class SearchArguments:
@@ -87,6 +107,8 @@ def search_arguments(given: Mapping[str, Any]) -> SearchArguments:
     Raises:
         ProgramError: one does not fit; the message names it and says what fits.
     """
+    from isthmus.render.fragments import Detail  # a call has time for it; the first answer has not
+
     _known(given, SEARCH_SCHEMA)
     query = given.get("query", "")
     if not isinstance(query, str) and not (isinstance(query, list) and all(isinstance(q, str) for q in query)):
