@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from isthmus.catalog.chains import Chains
 from isthmus.catalog.names import identifier, words
 from isthmus.errors import InvalidArguments
 from isthmus.model import Operation, Parameter, digest
@@ -23,7 +24,7 @@ class Catalog:
     ()
     """
 
-    __slots__ = ("_by_id", "_by_key", "_children", "_digest", "_groups", "_vocabulary")
+    __slots__ = ("_by_id", "_by_key", "_chains", "_children", "_digest", "_groups", "_vocabulary")
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._by_id: Mapping[str, Operation] = MappingProxyType({operation.id: operation for operation in operations})
@@ -31,6 +32,7 @@ class Catalog:
         self._children = _children(self._by_id)
         self._groups = _groups(self._by_id.values())
         self._vocabulary: dict[str, list[str]] = {}
+        self._chains: Chains | None = None
         self._digest = ""
 
     @classmethod
@@ -65,6 +67,13 @@ class Catalog:
             names = {key: digest(document.root) for key, document in documents.items()}
             self._digest = digest(sorted((_said(o), names[id(o.document)]) for o in self._by_id.values()))
         return self._digest
+
+    @property
+    def chains(self) -> Chains:
+        """Where the identifiers that operations need come from; costs a pass over all answers' types, once."""
+        if self._chains is None:
+            self._chains = Chains.build(self._by_id.values())
+        return self._chains
 
     def get(self, operation_id: str) -> Operation | None:
         """The operation of exactly this id."""

@@ -118,7 +118,7 @@ def module_text(title: str, stubs: Sequence[Stub]) -> str:
     for each in stubs:
         new = [definition.text for definition in each.types if definition.text not in defined]
         defined.update(new)
-        parts.append("\n".join(["", each.head, *new]))
+        parts.append("\n".join(["", each.header, *each.sources, each.signature, *new]))
     return "\n".join(parts) + "\n"
 
 

@@ -6,7 +6,7 @@ rank: the first ones the whole stub, those after them a short one. Nothing is cu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -77,11 +77,15 @@ class _Round:
 
 @dataclass(slots=True)
 class Layout:
-    """Fits sections into a budget. `mark` is what is added to an operation's effect."""
+    """Fits sections into a budget.
+
+    `mark` is what is added to an operation's effect; `sources` say where the values that it needs come from.
+    """
 
     budget: int  # tokens
     detail: Detail
     mark: Callable[[Operation], str]
+    sources: Callable[[Operation], Sequence[str]] = lambda _: ()
     _left: int = field(init=False, default=0)
     _stubs: dict[tuple[str, Depth], tuple[Stub, int]] = field(init=False, default_factory=dict)
 
@@ -134,17 +138,17 @@ class Layout:
         """A stub and its tokens, kept: later rounds try again what did not fit before."""
         key = (operation.id, depth)
         if key not in self._stubs:
-            made = stub(operation, depth, self.mark(operation))
+            made = stub(operation, depth, self.mark(operation), self.sources(operation))
             self._stubs[key] = made, estimate(made.text) + 1
         return self._stubs[key]
 
     def _written(self, sections: Sequence[Section], items: Sequence[_Item]) -> Iterator[str]:
-        defined: set[tuple[str, str]] = set()
+        said: set[tuple[str, str]] = set()
         shown = {item.entry.operation.id for item in items}
         for number, section in enumerate(sections):
             yield from section.introduction
             for item in sorted((each for each in items if each.section == number), key=lambda each: each.rank):
-                yield from self._entry(item, defined)
+                yield from self._entry(item, said)
             own = {item.entry.operation.id for item in items if item.section == number}
             if elsewhere := [i for i in (e.operation.id for e in section.entries[:_FIRST]) if i in shown - own]:
                 yield f"# also, shown with another query: {', '.join(elsewhere)}"
@@ -152,16 +156,21 @@ class Layout:
             if remark := section.remainder(hidden):
                 yield remark
 
-    def _entry(self, item: _Item, defined: set[tuple[str, str]]) -> Iterator[str]:
+    def _entry(self, item: _Item, said: set[tuple[str, str]]) -> Iterator[str]:
+        """The lines of an entry, without the sources and types that an earlier one of its upstream has shown."""
+
+        def unsaid(texts: Iterable[str]) -> list[str]:
+            new = [text for text in texts if (item.entry.operation.upstream, text) not in said]
+            said.update((item.entry.operation.upstream, text) for text in new)
+            return new
+
         if item.stub is None:
             yield self._line(item.entry)
             return
-        yield item.stub.head
-        for definition in item.stub.types:
-            key = (item.entry.operation.upstream, definition.text)
-            if key not in defined:
-                defined.add(key)
-                yield definition.text
+        yield item.stub.header
+        yield from unsaid(item.stub.sources)
+        yield item.stub.signature
+        yield from unsaid(definition.text for definition in item.stub.types)
 
     def _line(self, entry: Entry) -> str:
         return one_liner(entry.operation, self.mark(entry.operation))

@@ -44,20 +44,28 @@ FULL = Depth(summary=2400, about=300, described=8000, signature=8000, fields=300
 
 @dataclass(frozen=True, slots=True)
 class Stub:
-    """One operation, rendered: its head (comment, signature, documentation) and the types that it names."""
+    """One operation, rendered: its header, where its values come from, its signature with documentation, its types.
+
+    `sources` are comments, too: `# zone_id: from cloudflare.zones.list().result[].id`.
+    """
 
     operation: Operation
-    head: str
+    header: str
+    sources: tuple[str, ...]
+    signature: str
     types: tuple[Definition, ...] = ()
 
     @property
     def text(self) -> str:
         """The whole, as Python source."""
-        return "\n".join([self.head, *(definition.text for definition in self.types)])
+        return "\n".join([self.header, *self.sources, self.signature, *(each.text for each in self.types)])
 
 
-def stub(operation: Operation, depth: Depth = NORMAL, mark: str = "") -> Stub:
-    """The stub of an operation. `mark` is added to its effect: `not allowed: ...`."""
+def stub(operation: Operation, depth: Depth = NORMAL, mark: str = "", sources: Sequence[str] = ()) -> Stub:
+    """The stub of an operation.
+
+    `mark` is added to its effect: `not allowed: ...`. `sources` say where its values come from, each a line.
+    """
     taken: dict[str, str] = {}
     writer = Annotator(operation.document, depth.depth, depth.types, writing=True, taken=taken)
     reader = Annotator(operation.document, _answer_depth(operation, depth), depth.types, taken=taken)
@@ -70,7 +78,8 @@ def stub(operation: Operation, depth: Depth = NORMAL, mark: str = "") -> Stub:
         for annotator in (writer, reader)
         for definition in annotator.definitions(depth.fields, described=depth.every)
     ]
-    return Stub(operation, f"{header(operation, mark)}\n{signature}\n{body}", tuple(definitions))
+    lines = tuple(comment(f"# {cut(source, 160)}") for source in sources)
+    return Stub(operation, header(operation, mark), lines, f"{signature}\n{body}", tuple(definitions))
 
 
 def one_liner(operation: Operation, mark: str = "", limit: int = 90) -> str:
@@ -86,7 +95,7 @@ def header(operation: Operation, mark: str = "") -> str:
     return comment(f"# {operation.id} {_marks(operation, mark)}{route}")
 
 
-def help_text(operation: Operation, mark: str = "", budget_tokens: int = 3000) -> str:
+def help_text(operation: Operation, mark: str = "", sources: Sequence[str] = (), budget_tokens: int = 3000) -> str:
     """All that there is to know of one operation: every parameter and every field with what is said of it.
 
     Where that is more than `budget_tokens`, first the fields go without their descriptions, then what is optional.
@@ -94,7 +103,7 @@ def help_text(operation: Operation, mark: str = "", budget_tokens: int = 3000) -
     original = comment(f"# {operation.upstream} calls it {cut(operation.original, 200)}")
     text = ""
     for depth in (FULL, FILE, NORMAL, BRIEF):
-        text = f"{original}\n{stub(operation, depth, mark).text}"
+        text = f"{original}\n{stub(operation, depth, mark, sources).text}"
         if estimate(text) <= budget_tokens:
             break
     return text

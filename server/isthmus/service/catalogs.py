@@ -140,7 +140,9 @@ class Catalogs:
     def _build(self, snapshots: Mapping[str, UpstreamSnapshot]) -> View:
         operations = [self.classify(operation) for snapshot in snapshots.values() for operation in snapshot.operations]
         index = Index.build([operation for operation in operations if self.visible(operation)])
-        return View(Catalog.build(operations), index, snapshots)
+        catalog = Catalog.build(operations)
+        _ = catalog.chains  # made here, in a thread, and not when the first search needs it
+        return View(catalog, index, snapshots)
 
 
 def _operations(snapshots: Mapping[str, UpstreamSnapshot]) -> list[int]:

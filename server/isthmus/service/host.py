@@ -19,6 +19,7 @@ from isthmus.render.files import Files
 from isthmus.render.fragments import Detail
 from isthmus.render.stubs import help_text
 from isthmus.service.catalogs import Catalogs
+from isthmus.service.search import sources_of
 from isthmus_sandbox.protocol import Request
 
 
@@ -83,7 +84,7 @@ class HostOperations:
         catalog = self.catalogs.catalog
         operation = catalog.resolve(name)
         if operation is not None and self.visible(operation):
-            return help_text(operation, self.mark(operation))
+            return help_text(operation, self.mark(operation), sources_of(catalog, self.visible, operation))
         if below := self._names(name):
             return f"{name} has: {', '.join(below)}"
         nearest = [each for each in catalog.suggest(name) if self._shown(each)]

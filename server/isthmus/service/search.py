@@ -11,9 +11,10 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, partial
 
 from isthmus.catalog.catalog import Catalog
+from isthmus.catalog.chains import described
 from isthmus.catalog.index import Found, Index
 from isthmus.catalog.names import upstream_name
 from isthmus.model import Operation, UpstreamSnapshot, UpstreamState
@@ -70,7 +71,12 @@ def search(
     opening = [*scope.trouble(), *_too_many(asked)]
     if any(section.entries for section in sections):
         opening.insert(0, _DATA)
-    return Layout(budget_tokens, detail, mark).text(opening, sections)
+    return Layout(budget_tokens, detail, mark, partial(sources_of, catalog, visible)).text(opening, sections)
+
+
+def sources_of(catalog: Catalog, visible: Callable[[Operation], bool], operation: Operation) -> list[str]:
+    """Where the identifiers that an operation needs come from, a line for each; from what may be seen alone."""
+    return described(catalog.chains.sources(operation, visible))
 
 
 @dataclass(frozen=True)

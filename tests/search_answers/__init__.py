@@ -1,0 +1,1 @@
+"""What searches answer on the judged queries: how long, and whether one answer is enough."""
