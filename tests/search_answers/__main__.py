@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.service.search import search
-from tests.simulators.o200k import count_tokens
 from tests.search_answers.corpora import Corpus, read_corpus
+from tests.simulators.o200k import count_tokens
 
 ROOT = Path(__file__).resolve().parents[2]
 _HIT = re.compile(r"^# ([a-z0-9_.]+)(?: \[|\()", re.MULTILINE)
