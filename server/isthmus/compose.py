@@ -108,6 +108,10 @@ class Application:
         """Return once no upstream is connecting for the first time, or after `timeout` seconds."""
         await self.catalogs.settled(timeout)
 
+    def preparing(self) -> str:
+        """What the first program still waits for; empty when nothing."""
+        return self.sandbox.preparing()
+
     def layers(self) -> Mapping[str, str]:
         """The protection layers of the sandbox, each `active` or why it is not."""
         return self.sandbox.layers()
@@ -124,6 +128,7 @@ async def application(
     parts = await anyio.to_thread.run_sync(partial(_assembled, configuration, base, log))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(parts.catalogs.run)
+        tasks.start_soon(parts.sessions.run)
         await parts.sandbox.start()
         try:
             yield parts
@@ -138,12 +143,15 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
     from isthmus.credentials.static import StaticCredentials
     from isthmus.gateway import Gateway
     from isthmus.redaction import Redactor
+    from isthmus.service.admission import Admission, Bounds
     from isthmus.service.catalogs import Catalogs
     from isthmus.service.cleaning import Cleaning
     from isthmus.service.execute import ExecuteService, Sources
     from isthmus.service.host import HostOperations
     from isthmus.service.search import search
+    from isthmus.service.sessions import Bounds as Resting
     from isthmus.service.sessions import Sessions
+    from isthmus.stores.workspace import Kept, Workspaces
     from isthmus.validation import Validation
     from isthmus_sandbox.pool import Pool
     from isthmus_sandbox.settings import Limits as WorkerLimits
@@ -151,6 +159,7 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
 
     for name in UNTRUSTED_LOGS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    data = data_of(configuration, base)
     limits, policy, validation = configuration.limits, policy_of(configuration), Validation()
     upstreams = {
         name: _upstream(name, config, configuration, base, validation)
@@ -163,8 +172,17 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
         upstreams, lambda each: policy.classify(clean.operation(each)), policy.visible, clean.snapshot, log
     )
     workers = WorkerLimits(memory_mb=limits.memory_mb, cpu=limits.cpu)
-    sandbox = Pool(Settings(workers, spares=limits.spare_workers), progress=log)
-    sessions = Sessions(sandbox, limits.sessions, limits.session_idle, time.monotonic, partial(_new_id, "s"))
+    settings = Settings(workers, spares=limits.spare_workers, most=limits.executions, runtime_directory=data / "run")
+    sandbox = Pool(settings, progress=log)
+    workspaces = Workspaces(
+        data / "sessions", Kept(limits.session_kept, limits.kept_sessions, limits.kept_mb), time.time
+    )
+    sessions = Sessions(
+        workspaces,
+        Resting(limits.sessions, limits.sessions_each, limits.sessions_mb, limits.session_idle),
+        time.monotonic,
+        partial(_new_id, "s"),
+    )
     mark = partial(_mark, policy)
 
     async def search_now(query: str | list[str], *, upstream: str | None, detail: Detail, limit: int) -> str:
@@ -193,6 +211,9 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
     executing = ExecuteService(
         sandbox,
         sessions,
+        Admission(
+            Bounds(limits.executions, limits.executions_each, limits.queue, limits.queue_each, starts=starts_at_once())
+        ),
         catalogs,
         gateway,
         HostOperations(catalogs, search_now, policy.visible, mark),
@@ -201,6 +222,11 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
         log,
     )
     return Application(sandbox, catalogs, search_now, executing, sessions, limits.output_tokens)
+
+
+def starts_at_once() -> int:
+    """Executions that may be starting at the same time: enough that no processor waits for work."""
+    return max(4, 2 * (os.cpu_count() or 1))
 
 
 def data_of(configuration: Configuration, base: Path) -> Path:

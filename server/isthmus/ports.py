@@ -5,7 +5,7 @@ Every port has one contract suite under `tests/contracts/` that all of its imple
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -73,6 +73,11 @@ class Guest(Protocol):
         """The host directory that the guest sees as `/workspace`."""
         ...
 
+    @property
+    def memory_bytes(self) -> int:
+        """What the worker takes beside what all workers share; 0 where that cannot be known."""
+        ...
+
     async def run(self, program: Program, exchange: Exchange) -> Outcome:
         """Run one program to its end; one at a time.
 
@@ -97,7 +102,7 @@ class Sandbox(Protocol):
     async def open(self, workspace: Path | None = None) -> Guest:
         """A guest that has never seen a program: a spare where there is one, else a new worker.
 
-        `workspace` is the directory to mount; None makes a new one.
+        `workspace` is the directory to mount; None makes a new one. A spare can take it while it is empty.
 
         Raises:
             SandboxUnavailable: no worker can be started; the message says why.
@@ -110,6 +115,35 @@ class Sandbox(Protocol):
 
     async def close(self) -> None:
         """End all workers."""
+        ...
+
+
+class Workspaces(Protocol):
+    """Where the files of sessions are kept: a later server that is given the same place finds them by the handle."""
+
+    def open(self, principal: Principal, handle: str) -> Path:
+        """The directory of a session's files, made now if need be.
+
+        Raises:
+            InternalError: it cannot be made.
+        """
+        ...
+
+    def touch(self, principal: Principal, handle: str) -> None:
+        """The session was used just now."""
+        ...
+
+    def find(self, principal: Principal, handle: str) -> Path | None:
+        """The directory of that principal's session; None where there is none, or it has expired."""
+        ...
+
+    def expire(self, principal: Principal | None, busy: Collection[str]) -> Collection[str]:
+        """Remove what is too old or too much of one principal's, or of everyone's; tell which handles were removed.
+
+        Those in `busy` are left.
+
+        Takes as long as there is to look at and to remove: not for the event loop.
+        """
         ...
 
 

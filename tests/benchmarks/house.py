@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import secrets
+import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 
+from isthmus.compose import starts_at_once
 from isthmus.config.model import Limits
 from isthmus.credentials.static import StaticCredentials
 from isthmus.gateway import Gateway
@@ -16,14 +20,25 @@ from isthmus.model import Effect, Principal
 from isthmus.policy import Policy
 from isthmus.ports import Upstream
 from isthmus.redaction import Redactor
+from isthmus.service.admission import Admission, Bounds
 from isthmus.service.catalogs import Catalogs
 from isthmus.service.execute import ExecuteService, Sources
 from isthmus.service.host import HostOperations
+from isthmus.service.sessions import Bounds as Resting
 from isthmus.service.sessions import Sessions
+from isthmus.stores.workspace import Kept, Workspaces
 from isthmus.validation import Validation
-from tests.benchmarks.sandboxes import opened_pool
+from isthmus_sandbox.pool import Pool
+from isthmus_sandbox.settings import Limits as WorkerLimits
+from isthmus_sandbox.settings import Settings
 
 ANYBODY = Principal()
+
+
+def pool_settings(limits: Limits, run: Path) -> Settings:
+    """How workers are made, as the server does it."""
+    workers = WorkerLimits(memory_mb=limits.memory_mb, cpu=limits.cpu)
+    return Settings(workers, spares=limits.spare_workers, most=limits.executions, runtime_directory=run)
 
 
 async def _no_search(query: str | list[str], *, upstream: str | None, detail: str, limit: int) -> str:
@@ -36,14 +51,26 @@ async def opened_house(upstreams: Mapping[str, Upstream], limits: Limits) -> Asy
     policy = Policy(frozenset(Effect))
     catalogs = Catalogs(upstreams, policy.classify, policy.visible)
     gateway = Gateway(catalogs, upstreams, policy, StaticCredentials({}), Redactor(()), Validation().check)
-    async with opened_pool(spare=limits.spare_workers, memory_mb=limits.memory_mb) as pool:
-        sessions = Sessions(pool, limits.sessions, limits.session_idle, time.monotonic, lambda: secrets.token_hex(8))
-        async with anyio.create_task_group() as tasks:
+    with tempfile.TemporaryDirectory(prefix="isthmus-benchmark-") as folder:
+        data = Path(folder)
+        sessions = Sessions(
+            Workspaces(data / "sessions", Kept(limits.session_kept, limits.kept_sessions, limits.kept_mb), time.time),
+            Resting(limits.sessions, limits.sessions_each, limits.sessions_mb, limits.session_idle),
+            time.monotonic,
+            lambda: secrets.token_hex(8),
+        )
+        pool = Pool(pool_settings(limits, data / "run"), progress=lambda line: print(f"  {line}", file=sys.stderr))
+        admission = Admission(
+            Bounds(limits.executions, limits.executions_each, limits.queue, limits.queue_each, starts_at_once())
+        )
+        async with pool, anyio.create_task_group() as tasks:
             tasks.start_soon(catalogs.run)
+            tasks.start_soon(sessions.run)
             await catalogs.settled(10)
             yield ExecuteService(
                 pool,
                 sessions,
+                admission,
                 catalogs,
                 gateway,
                 HostOperations(catalogs, _no_search, policy.visible, lambda _: ""),

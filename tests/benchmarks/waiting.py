@@ -73,7 +73,7 @@ class Gate:
 async def thousand() -> AsyncIterator[Figure]:
     """A thousand sessions, each with a program that waits for a call. They come in groups, and stay."""
     gate, reports = Gate(), list[Report]()
-    limits = Limits(wall=900, cpu=60, sessions=WAITING + 10, parallel=4)
+    limits = Limits(wall=900, cpu=60, executions_each=WAITING, parallel=4)
     async with opened_house({"gate": gate.upstream}, limits) as service:
         before, began = memory_mb(), time.perf_counter()
 
@@ -96,7 +96,7 @@ async def thousand() -> AsyncIterator[Figure]:
 
 async def burst() -> AsyncIterator[Figure]:
     """Three hundred new sessions in the same moment: late is fine, failed is not."""
-    limits = Limits(wall=300, sessions=BURST + 10)
+    limits = Limits(wall=300)
     reports: list[Report] = []
     async with opened_house({}, limits) as service:
         began = time.perf_counter()

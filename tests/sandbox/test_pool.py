@@ -11,6 +11,7 @@ import pytest
 
 from isthmus_sandbox.pool import Pool
 from isthmus_sandbox.protocol import Event, GuestLost, Outcome, SandboxUnavailable, Step
+from isthmus_sandbox.runtime import claim
 from isthmus_sandbox.settings import Settings, StartMethod
 from tests.sandbox.conftest import OpenPool, echo, program
 
@@ -300,8 +301,10 @@ async def test_a_dead_zygote_costs_its_guests_and_is_replaced(open_pool: OpenPoo
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is a zygote on Linux only")
-async def test_workers_end_with_their_server(open_pool: OpenPool, component: Path, cache_directory: Path) -> None:
-    """A server that is killed leaves no process: each ends when its parent does."""
+async def test_a_server_that_is_killed_leaves_no_process_and_its_directory_goes_with_the_next_one(
+    component: Path, cache_directory: Path, tmp_path: Path
+) -> None:
+    """Each process ends when its parent does; what lies on the disk is found by its lock."""
     script = (
         "import asyncio, sys\nfrom pathlib import Path\n"
         "from isthmus_sandbox.pool import Pool\nfrom isthmus_sandbox.settings import Settings\n"
@@ -313,7 +316,7 @@ async def test_workers_end_with_their_server(open_pool: OpenPool, component: Pat
     )
     with anyio.fail_after(60):
         async with await anyio.open_process(
-            [sys.executable, "-c", script, str(component), str(cache_directory), str(cache_directory)],
+            [sys.executable, "-c", script, str(component), str(cache_directory), str(tmp_path)],
             env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": ""},
         ) as server:
             assert server.stdout is not None
@@ -324,10 +327,49 @@ async def test_workers_end_with_their_server(open_pool: OpenPool, component: Pat
             await server.wait()
         while any(_runs(process) for process in family):  # noqa: ASYNC110 - of other processes
             await anyio.sleep(0.01)
-    for left in cache_directory.glob("isthmus-*"):
-        for path in [*left.iterdir()]:
-            path.rmdir()
-        left.rmdir()
+    [left] = tmp_path.iterdir()
+    next_one = claim(tmp_path)
+    assert list(tmp_path.iterdir()) == [next_one.path]
+    assert next_one.path != left
+    next_one.remove()
+
+
+async def test_a_spare_takes_the_place_of_an_empty_workspace(
+    open_pool: OpenPool, start_method: StartMethod, tmp_path: Path
+) -> None:
+    """A session's own directory costs no new worker: the files of the spare are moved there."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    async with open_pool(start_method) as pool:
+        spare = await pool.open()
+        made = spare.workspace
+        assert spare.move(mine)
+        assert (spare.workspace, made.exists()) == (mine, False)
+        assert (await spare.run(program("open('/workspace/out', 'w').write('x')"), echo)).ok
+    assert (mine / "out").read_text() == "x"
+
+
+async def test_a_workspace_with_files_is_not_replaced(
+    open_pool: OpenPool, start_method: StartMethod, tmp_path: Path
+) -> None:
+    (tmp_path / "kept").write_text("x")
+    async with open_pool(start_method) as pool:
+        guest = await pool.open()
+        assert not guest.move(tmp_path)
+        assert (await guest.run(program("1 + 1"), echo)).value == 2
+        other = await pool.open(tmp_path)
+        assert (await other.run(program("open('/workspace/kept').read()"), echo)).value == "x"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a worker takes is known on Linux only")
+async def test_what_a_worker_takes_is_known(open_pool: OpenPool, start_method: StartMethod) -> None:
+    async with open_pool(start_method) as pool:
+        guest = await pool.open()
+        before = guest.memory_bytes
+        await guest.run(program("kept = bytearray(b'x' * (50 << 20))"), echo)
+        assert 49 << 20 < guest.memory_bytes - before < 130 << 20
+        await guest.close()
+        assert guest.memory_bytes == 0
 
 
 async def _sleep(step: Step) -> Sequence[Event]:

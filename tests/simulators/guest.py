@@ -29,6 +29,7 @@ class ScriptedGuest:
     script: Script
     workspace: Path
     alive: bool = True
+    memory_bytes: int = 0
     programs: list[Program] = field(default_factory=list)
 
     async def run(self, program: Program, exchange: Exchange) -> Outcome:
@@ -57,9 +58,12 @@ class ScriptedSandbox:
     async def open(self, workspace: Path | None = None) -> ScriptedGuest:
         if workspace is None:
             workspace = self.folder / f"w{len(self.guests)}"
-            workspace.mkdir()
+            workspace.mkdir(parents=True)
         self.guests.append(ScriptedGuest(self.script, workspace))
         return self.guests[-1]
+
+    def preparing(self) -> str:
+        return ""
 
     def layers(self) -> Mapping[str, str]:
         return {"process": "simulated"}

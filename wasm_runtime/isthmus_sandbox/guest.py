@@ -57,6 +57,20 @@ class WorkerGuest:
         """The host directory that the guest sees as `/workspace`."""
         return self._workspace
 
+    @property
+    def memory_bytes(self) -> int:
+        """What the worker takes beside what all workers share; 0 where that cannot be known."""
+        return self._process.memory_bytes if self.alive else 0
+
+    def move(self, workspace: Path) -> bool:
+        """Let the workspace have another place, where there is nothing or an empty directory. False: it cannot."""
+        try:
+            self._workspace.rename(workspace)
+        except OSError:
+            return False
+        self._workspace = workspace
+        return True
+
     async def run(self, program: Program, exchange: _Exchange) -> Outcome:
         """Run one program to its end; one at a time. Cancelled, it kills the worker.
 

@@ -32,11 +32,17 @@ from isthmus_sandbox.wire import Kind
 _READY_BYTES = 65_536
 _CONTROL_BYTES = 65_536
 _STDERR_KEPT = 2_000
+_PAGE = 4096 if sys.platform == "win32" else os.sysconf("SC_PAGE_SIZE")
 _FORKS_AT_ONCE = 16
 
 
 class Process(Protocol):
     """A worker's process."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it takes beside what all workers share; 0 where that cannot be known."""
+        ...
 
     def kill(self) -> None:
         """End it by force. Returns at once; idempotent."""
@@ -83,6 +89,12 @@ class ForkedProcess:
         self._zygote = zygote
         self._number = number
         self.gone: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self.pid = 0  # until it has told
+
+    @property
+    def memory_bytes(self) -> int:
+        """See `Process`."""
+        return max(0, own_bytes(self.pid) - own_bytes(self._zygote.pid))
 
     def kill(self) -> None:
         """See `Process`."""
@@ -140,6 +152,11 @@ class ForkLauncher:
         self._layers = answer["ready"]
 
     @property
+    def pid(self) -> int:
+        """The zygote's process id; 0 if there is none."""
+        return self._process.pid if self._process is not None else 0
+
+    @property
     def alive(self) -> bool:
         """See `Launcher`."""
         return self._control is not None
@@ -154,7 +171,7 @@ class ForkLauncher:
         # Many at once take each other's processor, and their time to be ready with it.
         async with self._places:
             process, channel = await self._fork(workspace, warm=warm)
-            await _ready(process, channel, self._timeout)
+            process.pid = int(await _ready(process, channel, self._timeout))
         return process, channel
 
     async def _fork(self, workspace: Path, *, warm: bool) -> tuple[ForkedProcess, Channel]:
@@ -259,6 +276,11 @@ class WholeProcess:
         """Whether it is there; reaps it if it is not."""
         return self._process.poll() is None
 
+    @property
+    def memory_bytes(self) -> int:
+        """See `Process`. All that is its own: there is no other worker that it shares with."""
+        return own_bytes(self._process.pid)
+
     def kill(self) -> None:
         """See `Process`."""
         self._process.kill()
@@ -316,6 +338,20 @@ class SpawnLauncher:
 
 
 # ---------------------------------------------------------------- both
+
+
+def own_bytes(pid: int) -> int:
+    """What a process has in memory that is no file's, by Linux's /proc; 0 where that cannot be read.
+
+    It is all that can be seen of a process which does not let itself be looked at. Pages that it was forked with, and
+    has not written to, count as well.
+    """
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as statm:  # noqa: PTH123 - asked for often
+            _, resident, shared, *_ = map(int, statm.read().split())
+    except (OSError, ValueError):
+        return 0
+    return (resident - shared) * _PAGE
 
 
 def _popen(module: str, orders: Orders, sock: socket.socket, errors: int) -> subprocess.Popen[bytes]:

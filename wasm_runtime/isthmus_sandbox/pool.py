@@ -19,9 +19,12 @@ from isthmus_sandbox.guest import WorkerGuest
 from isthmus_sandbox.launcher import ForkLauncher, Launcher, SpawnLauncher
 from isthmus_sandbox.orders import Orders
 from isthmus_sandbox.protocol import SandboxUnavailable
+from isthmus_sandbox.runtime import RuntimeDirectory, claim
 from isthmus_sandbox.settings import Settings, StartMethod
 
 _REFILL_AFTER = 0.01  # seconds: the guest that was just taken has the processor first
+_DESCRIPTORS_EACH = 4  # of a worker while it starts, and of what its program may call at the same time
+_DESCRIPTORS_BESIDE = 512
 _RETRY_AFTER = 1.0  # seconds, when a spare could not be made
 
 
@@ -42,10 +45,11 @@ class Pool:
         self._guests: set[WorkerGuest] = set()
         self._keeper: asyncio.Task[None] | None = None
         self._launcher: Launcher | None = None
-        self._directory: Path | None = None
+        self._directory: RuntimeDirectory | None = None
         self._launcher_lock = asyncio.Lock()
         self._wanted = asyncio.Event()
         self._problem = ""
+        self._preparing = ""
 
     async def __aenter__(self) -> Pool:
         await self.start()
@@ -57,27 +61,33 @@ class Pool:
     async def start(self) -> None:
         """Begin to prepare, in the background; returns at once. Idempotent. `close` must follow."""
         if self._keeper is None:
+            _allow_descriptors(self._settings.most + self._settings.spares)
             self._wanted.set()
+            self._preparing = "sandbox: starting"
             self._keeper = asyncio.create_task(self._keep_spares(), name="isthmus-sandbox-spares")
 
     async def open(self, workspace: Path | None = None) -> WorkerGuest:
         """A guest that has never seen a program: a spare where there is one, else a new worker.
 
-        `workspace` is the directory to mount; None makes a new one, which is removed when the pool closes.
+        `workspace` is the directory to mount; None makes a new one, which is removed when the pool closes. While it
+        is empty, a spare's own takes its place.
 
         Raises:
             SandboxUnavailable: no worker can be started; the message says why.
         """
         await self.start()
-        if workspace is None:
-            while self._spares:
-                spare = self._spares.popleft()
-                self._wanted.set()
-                if spare.alive:
-                    return spare
-                await self._discard(spare)
-                await anyio.to_thread.run_sync(workspaces.remove, spare.workspace)
+        while self._spares and (workspace is None or _is_empty(workspace)):
+            spare = self._spares.popleft()
+            self._wanted.set()
+            if spare.alive and (workspace is None or spare.move(workspace)):
+                return spare
+            await self._discard(spare)
+            await anyio.to_thread.run_sync(workspaces.remove, spare.workspace)
         return await self._launch(workspace, warm=False)
+
+    def preparing(self) -> str:
+        """What the first guest still waits for; empty when guests can be had, and when they cannot."""
+        return self._preparing
 
     def layers(self) -> Mapping[str, str]:
         """The protection layers by name, each with its state: `active`, or why it is not."""
@@ -99,7 +109,7 @@ class Pool:
                 await self._launcher.close()
                 self._launcher = None
             if self._directory is not None:
-                await anyio.to_thread.run_sync(workspaces.remove, self._directory)
+                await anyio.to_thread.run_sync(self._directory.remove)
                 self._directory = None
 
     async def _keep_spares(self) -> None:
@@ -136,8 +146,8 @@ class Pool:
 
     def _runtime_directory(self) -> Path:
         if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="isthmus-", dir=self._settings.runtime_directory))
-        return self._directory
+            self._directory = claim(self._settings.runtime_directory)
+        return self._directory.path
 
     async def _ready_launcher(self) -> Launcher:
         async with self._launcher_lock:
@@ -145,21 +155,29 @@ class Pool:
                 await self._launcher.close()
                 self._launcher = None
             if self._launcher is None:
-                self._launcher = await self._start_launcher()
+                try:
+                    self._launcher = await self._start_launcher()
+                finally:
+                    self._preparing = ""
             return self._launcher
 
     async def _start_launcher(self) -> Launcher:
         settings = self._settings
-        compiled = await compiled_component(settings, self._progress)
+        compiled = await compiled_component(settings, self._tell)
         if _start_method(settings) == "spawn":
             return SpawnLauncher(compiled, settings.limits, settings.start_timeout)
         try:
             return await self._start_zygote(compiled)
         except SandboxUnavailable as unavailable:
             # Compiled for another processor, perhaps, by another machine with the same home.
-            self._progress(f"sandbox: {unavailable}; compiling again")
+            self._tell(f"sandbox: {unavailable}; compiling again")
             await anyio.to_thread.run_sync(forget, compiled)
-            return await self._start_zygote(await compiled_component(settings, self._progress))
+            return await self._start_zygote(await compiled_component(settings, self._tell))
+
+    def _tell(self, line: str) -> None:
+        """Tell the operator, and whoever waits for a guest."""
+        self._preparing = line
+        self._progress(line)
 
     async def _start_zygote(self, compiled: Path) -> Launcher:
         empty = self._runtime_directory() / "empty"
@@ -172,6 +190,24 @@ class Pool:
     async def _discard(self, guest: WorkerGuest) -> None:
         self._guests.discard(guest)
         await guest.close()
+
+
+def _allow_descriptors(workers: int) -> None:
+    """Let this process open as many files as so many workers need, if the system lets it."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = workers * _DESCRIPTORS_EACH + _DESCRIPTORS_BESIDE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _is_empty(directory: Path) -> bool:
+    with os.scandir(directory) as entries:
+        return next(entries, None) is None
 
 
 def _start_method(settings: Settings) -> StartMethod:

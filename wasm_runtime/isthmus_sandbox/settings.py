@@ -34,6 +34,7 @@ class Settings:
 
     limits: Limits = Limits()
     spares: int = 2  # workers kept ready
+    most: int = 1000  # workers beside them, so that the process may open enough files
     start_method: StartMethod | None = None
     component: Path | None = None  # the guest, a WebAssembly component
     cache_directory: Path | None = None  # for compiled components: trusted, so only its owner may write it

@@ -144,12 +144,13 @@ class Zygote:
         """Never returns."""
         try:
             sock = self._leave(connection, workspace)
+            report = str(os.getpid()).encode()
             layers = self._confinement.apply(self._mounted)
             if missing_layers(self.layers, layers):
                 end(Exit.LAYER)
             if warm:
                 self._guest.run(REHEARSAL)
-            serve(self._guest, BlockingChannel(sock, self._limits.events_bytes), self._limits)
+            serve(self._guest, BlockingChannel(sock, self._limits.events_bytes), self._limits, report)
         except MemoryError:
             end(Exit.MEMORY)
         except BaseException:  # noqa: BLE001 - there is nobody to tell but the server, which reads the status

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from isthmus.model import Effect
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+Span = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 
 
 class _Closed(BaseModel):
@@ -115,7 +116,9 @@ class PolicyConfig(_Closed):
 class Limits(_Closed):
     """Bounds of one execution. Each is named in the error that it causes."""
 
-    wall: Seconds = Field(default=50.0, description="Seconds for one execution, waiting included.")
+    wall: Seconds = Field(
+        default=50.0, description="Seconds for one execution: waiting for its place and for upstreams included."
+    )
     cpu: Seconds = Field(default=20.0, description="Seconds of processor time for one execution.")
     memory_mb: int = Field(default=256, ge=64, le=3072, description="Memory of one interpreter, in MiB.")
     calls: int = Field(default=1000, ge=1, le=1_000_000, description="Calls of one execution.")
@@ -130,15 +133,35 @@ class Limits(_Closed):
         default=33_554_432, ge=1000, le=1_073_741_824, description="Bytes of an upstream's answer to one call."
     )
     spare_workers: int = Field(default=2, ge=0, le=64, description="Interpreters that are kept ready.")
-    sessions: int = Field(
-        default=4, ge=1, le=100_000, description="Sessions whose variables are kept while they wait for their next use."
+    executions: int = Field(
+        default=1000, ge=1, le=100_000, description="Executions at the same time; each has an interpreter of its own."
     )
-    session_idle: float = Field(
-        default=3600.0,
-        gt=0,
-        le=2_592_000,
-        allow_inf_nan=False,
-        description="Seconds after which an unused session ends.",
+    executions_each: int = Field(
+        default=500, ge=1, le=100_000, description="Executions of one principal at the same time."
+    )
+    queue: int = Field(
+        default=1000, ge=1, le=100_000, description="Executions that wait for a place, their time counted by 'wall'."
+    )
+    queue_each: int = Field(default=250, ge=1, le=100_000, description="Executions of one principal that wait so.")
+    sessions: int = Field(
+        default=32,
+        ge=1,
+        le=100_000,
+        description="Sessions whose variables are kept while they are not in use.",
+    )
+    sessions_each: int = Field(default=4, ge=1, le=100_000, description="Sessions of one principal that are kept so.")
+    sessions_mb: int = Field(
+        default=1024, ge=16, le=1_048_576, description="Memory of all sessions that are kept so, in MiB."
+    )
+    session_idle: Span = Field(default=3600.0, description="Seconds after which an unused session's variables go.")
+    session_kept: Span = Field(
+        default=604_800.0, description="Seconds after which an unused session ends, and its files are removed."
+    )
+    kept_sessions: int = Field(
+        default=1000, ge=1, le=100_000, description="Sessions of one principal that are kept; the longest unused goes."
+    )
+    kept_mb: int = Field(
+        default=2048, ge=1, le=1_048_576, description="Files of all sessions of one principal that are kept, in MiB."
     )
 
 

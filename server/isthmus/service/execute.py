@@ -9,12 +9,13 @@ from typing import Any
 import anyio
 
 from isthmus.config.model import Limits
-from isthmus.errors import IsthmusError, NotFound
+from isthmus.errors import IsthmusError
 from isthmus.execution import Execution
 from isthmus.gateway import Gateway
 from isthmus.journal import Began, Journal
 from isthmus.model import Effect, Principal, Report, UpstreamState
 from isthmus.ports import Guest, Sandbox
+from isthmus.service.admission import Admission, Ticket
 from isthmus.service.catalogs import Catalogs
 from isthmus.service.host import HostOperations
 from isthmus.service.sessions import Session, Sessions
@@ -40,6 +41,7 @@ class ExecuteService:
 
     sandbox: Sandbox
     sessions: Sessions
+    admission: Admission
     catalogs: Catalogs
     gateway: Gateway
     host: HostOperations
@@ -63,12 +65,13 @@ class ExecuteService:
         execution = self.sources.new_id("x")
         if failure := self._unfit(code):
             return Report(execution, session or "", ok=False, error=failure)
+        seconds = min(timeout or self.limits.wall, self.limits.wall)
         try:
-            found = await self.sessions.find(principal, session)
-        except NotFound as error:
+            with self.admission.join(principal) as ticket:
+                found = await self.sessions.find(principal, session)
+                return await Run(self, found, ticket, execution, code, seconds, printed).report()
+        except IsthmusError as error:
             return Report(execution, session or "", ok=False, error=_failure(error))
-        run = Run(self, found, execution, code, timeout, printed)
-        return await run.report()
 
     def _unfit(self, code: str) -> Failure | None:
         """Why the code cannot be run at all, if it cannot."""
@@ -93,9 +96,10 @@ class Run:
 
     service: ExecuteService
     session: Session
+    ticket: Ticket
     execution: str
     code: str
-    timeout: float | None
+    seconds: float  # from its arrival
     printed: Printed | None
     journal: Journal = field(init=False)
     notes: list[str] = field(default_factory=list)
@@ -117,24 +121,22 @@ class Run:
     async def report(self) -> Report:
         """Run, and tell."""
         report = Report(self.execution, self.session.handle, ok=False)
-        async with self.session.turn:
+        async with self.ticket.place(self.session.turn, self.seconds):
             report = await self._run(report)
-            self.session.used = self.service.sources.ticks()
+        await self.service.sessions.rest(self.session)
         return replace(report, calls=tuple(self.journal.calls()), notes=(*self.notes, *report.notes))
 
     async def _run(self, report: Report) -> Report:
-        limits = self.service.limits
-        seconds = min(self.timeout or limits.wall, limits.wall)
         running: Execution | None = None
         started = self.service.sources.ticks()
         try:
             guest = await self._guest()
             started = self.service.sources.ticks()  # the first program on a machine waits for the compiler
             running = self._execution(guest)
-            with anyio.fail_after(seconds):
+            with anyio.fail_after(self.seconds - self.ticket.waited):
                 outcome = await running.run(self._program())
         except TimeoutError:
-            failure = await self._timed_out(seconds)
+            failure = await self._timed_out()
         except GuestLost as lost:
             failure = await self._lost(lost)
         except SandboxUnavailable as error:
@@ -172,7 +174,8 @@ class Run:
             output_bytes=self.service.limits.output_bytes,
         )
 
-    async def _timed_out(self, seconds: float) -> Failure:
+    async def _timed_out(self) -> Failure:
+        seconds = self.seconds
         await self.session.drop(f"the program before was stopped after {seconds:g} s")
         wall = self.service.limits.wall
         more = f"pass timeout= (at most {wall:g})" if seconds < wall else "the operator can raise limits.wall"
@@ -222,6 +225,7 @@ class Run:
 
     async def perform(self, request: Request) -> Any:
         """Perform one call of the program: the host's own operations here, all others through the gateway."""
+        self.ticket.settle()
         if request.operation.startswith("isthmus."):
             return await self.service.host.answer(request)
         answer = await self.service.gateway.call(

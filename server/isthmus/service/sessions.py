@@ -1,13 +1,17 @@
 """Sessions: a principal's continuing work, with one guest and one workspace each.
 
-A handle is random, expires, and is worth nothing to another principal: to him it does not exist.
+A handle is random, expires, and is worth nothing to another principal: to him it does not exist. Two things end apart:
+
+    the guest, and with it the variables    evicted while it rests, by idle time, count or memory; the next result tells
+    the handle, and with it the files       kept in a store, for longer; a later server finds them there
 """
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -15,46 +19,68 @@ import anyio.to_thread
 
 from isthmus.errors import NotFound
 from isthmus.model import Principal
-from isthmus.ports import Guest, Sandbox
+from isthmus.ports import Guest, Sandbox, Workspaces
+
+TEND_EVERY = 5.0
+"""Seconds between two looks at what has become too old."""
+
+TENDED_BETWEEN = 720
+"""Such looks between two at the files of everyone, also of those who have not come for long."""
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What may rest: the limits `sessions`, `sessions_each`, `sessions_mb` and `session_idle` (s)."""
+
+    sessions: int
+    sessions_each: int
+    sessions_mb: int
+    session_idle: float
 
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One session. `dropped` says why its variables are gone, until the model has been told."""
+    """One session. `dropped` says why its variables are gone, until that was told, or they were rebuilt."""
 
     handle: str
     principal: Principal
+    workspace: Path
     used: float
     guest: Guest | None = None
-    workspace: Path | None = None
     dropped: str = ""
+    memory: int = 0  # bytes of its worker, when it was last at rest
     turn: anyio.Lock = field(default_factory=anyio.Lock)  # one execution at a time
 
     async def enter(self, sandbox: Sandbox) -> Guest:
         """The session's guest: its own where it lives, else another on the same workspace."""
-        if self.guest is None or not self.guest.alive:
+        if self.guest is not None and not self.guest.alive:
+            await self.drop("its worker was ended from outside")
+        if self.guest is None:
             self.guest = await sandbox.open(self.workspace)
-            self.workspace = self.guest.workspace
         return self.guest
 
     async def drop(self, why: str) -> None:
         """End the guest, and with it the variables. The workspace is left."""
         if self.guest is not None:
-            await self.guest.close()
-            self.guest, self.dropped = None, why
+            # Let go of it first: who enters while it ends gets another.
+            guest, self.guest, self.dropped = self.guest, None, why
+            await guest.close()
 
 
 @dataclass(slots=True, eq=False)
 class Sessions:
-    """All sessions of this process. `most` live at once; one unused for `idle` seconds is ended."""
+    """All sessions of this process. `clock` gives seconds, and only ever grows."""
 
-    sandbox: Sandbox
-    most: int
-    idle: float
+    workspaces: Workspaces
+    bounds: Bounds
     clock: Callable[[], float]
     new_handle: Callable[[], str]
     _sessions: dict[str, Session] = field(default_factory=dict)
     _own: dict[Principal, str] = field(default_factory=dict)
+    _resting: dict[str, Session] = field(default_factory=dict)  # those with a guest, the longest unused first
+    _untended: set[Principal] = field(default_factory=set)  # who has opened sessions since the last look
 
     async def find(self, principal: Principal, handle: str | None) -> Session:
         """The session of that handle; with None the principal's own; with `new` one that nobody has used.
@@ -62,64 +88,113 @@ class Sessions:
         Raises:
             NotFound: there is no such session of this principal.
         """
-        await self._end_unused()
         if handle == "new":
-            session = self._open(principal)
-        else:
-            session = self._own_of(principal) if handle is None else self._known(principal, handle)
-        session.used = self.clock()
-        await self._make_room(session)
-        return session
+            return self._open(principal, self.new_handle())
+        if handle is None:
+            return self._own_of(principal)
+        return self._known(principal, handle)
 
     def workspace(self, handle: str) -> Path | None:
-        """The directory of a session's files on this machine; None where there is no such session, or none yet."""
+        """The directory of a session's files on this machine; None where there is no such session."""
         session = self._sessions.get(handle)
         return session.workspace if session else None
 
+    async def rest(self, session: Session) -> None:
+        """An execution of the session has ended: it rests, and where too much rests, others are evicted."""
+        session.used = self.clock()
+        self._resting.pop(session.handle, None)
+        self.workspaces.touch(session.principal, session.handle)
+        if session.guest is not None:
+            session.memory = session.guest.memory_bytes
+            self._resting[session.handle] = session
+            for evicted, why in list(self._surplus()):
+                if not evicted.turn.locked():  # as it may be since others were waited for
+                    self._resting.pop(evicted.handle, None)
+                    await evicted.drop(why)
+
+    async def run(self) -> None:
+        """Evict and expire what has become too old, until cancelled."""
+        while True:
+            await self._expire(None)
+            for _ in range(TENDED_BETWEEN):
+                await anyio.sleep(TEND_EVERY)
+                await self.tend()
+
+    async def tend(self) -> None:
+        """Evict the guests that have rested for too long, and expire the files of those who have opened sessions."""
+        now, idle = self.clock(), self.bounds.session_idle
+        for session in list(self._resting.values()):
+            if now - session.used > idle and not session.turn.locked():
+                self._resting.pop(session.handle, None)
+                await session.drop(f"the session was not used for {idle:g} s (limit `session_idle`)")
+        principals, self._untended = self._untended, set()
+        for principal in principals:
+            await self._expire(principal)
+
     async def close(self) -> None:
-        """End all sessions, and delete their workspaces."""
+        """End all guests. The files stay, for a later server."""
         for session in list(self._sessions.values()):
-            await self._end(session)
+            await session.drop("the server was restarted")
+        self._resting.clear()
+
+    async def _expire(self, principal: Principal | None) -> None:
+        expire = partial(self.workspaces.expire, principal, self._busy(principal))
+        for handle in await anyio.to_thread.run_sync(expire):
+            self._sessions.pop(handle, None)
 
     def _own_of(self, principal: Principal) -> Session:
-        before = self._own.get(principal)
-        if session := self._sessions.get(before or ""):
+        if session := self._sessions.get(self._own.get(principal, "")):
             return session
-        session = self._open(principal)
-        session.dropped = f"the session was not used for {self.idle:g} s (limit `session_idle`)" if before else ""
+        session = self._open(principal, self.new_handle())
         self._own[principal] = session.handle
         return session
 
     def _known(self, principal: Principal, handle: str) -> Session:
         session = self._sessions.get(handle)
-        if session is None or session.principal != principal:
+        if session is not None and session.principal == principal:
+            return session
+        if self.workspaces.find(principal, handle) is None:
             raise NotFound(
                 f"there is no session {handle!r}: it has expired, or never was",
                 hint='leave `session` out for your own session, or pass "new"',
             )
+        session = self._open(principal, handle)
+        session.dropped = "the server was restarted"
         return session
 
-    def _open(self, principal: Principal) -> Session:
-        session = Session(self.new_handle(), principal, self.clock())
-        self._sessions[session.handle] = session
+    def _open(self, principal: Principal, handle: str) -> Session:
+        workspace = self.workspaces.open(principal, handle)
+        session = self._sessions[handle] = Session(handle, principal, workspace, self.clock())
+        self._untended.add(principal)
         return session
 
-    async def _end_unused(self) -> None:
-        now = self.clock()
-        for session in list(self._sessions.values()):
-            if now - session.used > self.idle and not session.turn.locked():
-                await self._end(session)
+    def _busy(self, principal: Principal | None) -> set[str]:
+        """The handles whose files must stay: those with a guest, those in use, and the principals' own."""
+        chosen = [each for each in self._sessions.values() if principal is None or each.principal == principal]
+        used = {each.handle for each in chosen if each.guest is not None or each.turn.locked()}
+        return used.union(self._own.values())
 
-    async def _make_room(self, coming: Session) -> None:
-        """Drop the variables of those unused for longest; what is under way counts, and is never dropped."""
-        living = [s for s in self._sessions.values() if s.guest is not None and s is not coming]
-        surplus = len(living) + 1 - self.most
-        resting = sorted((s for s in living if not s.turn.locked()), key=lambda s: s.used)
-        for session in resting[: max(0, surplus)]:
-            await session.drop(f"more than {self.most} sessions were live (limit `sessions`)")
+    def _surplus(self) -> Iterator[tuple[Session, str]]:
+        """Which guests are to go, and why: the longest unused of those who have the most.
 
-    async def _end(self, session: Session) -> None:
-        del self._sessions[session.handle]
-        await session.drop("")
-        if session.workspace is not None:
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(session.workspace or "", ignore_errors=True))
+        What is under way counts for nothing here, and is never evicted: admission bounds it.
+        """
+        resting = [session for session in self._resting.values() if session.guest and not session.turn.locked()]
+        bounds, most = self.bounds, self.bounds.sessions_mb * _MIB
+        counts, memory = Counter[Principal](), Counter[Principal]()
+        for session in resting:
+            counts[session.principal] += 1
+            memory[session.principal] += session.memory
+        for session in resting:
+            who = session.principal
+            if counts[who] > bounds.sessions_each:
+                why = f"more than {bounds.sessions_each} sessions of yours were live (limit `sessions_each`)"
+            elif counts.total() > bounds.sessions and counts[who] == max(counts.values()):
+                why = f"more than {bounds.sessions} sessions were live (limit `sessions`)"
+            elif memory.total() > most and memory[who] == max(memory.values()):
+                why = f"live sessions took more than {bounds.sessions_mb} MiB of memory (limit `sessions_mb`)"
+            else:
+                continue
+            counts[who] -= 1
+            memory[who] -= session.memory
+            yield session, why

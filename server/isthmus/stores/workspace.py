@@ -1,10 +1,110 @@
-"""Files that the host puts into a session's workspace, where its programs can open them."""
+"""The files of sessions: where they are kept, for how long, and how the host puts some there itself.
+
+    <root>/<digest of the principal>/<handle>/files        what programs see as /workspace
+
+Whoever has the root finds a session by its principal and its handle, and by nothing else: there is no list to keep
+true. The time of a handle's directory, which programs cannot reach, says when the session was last used.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path, PurePosixPath
+
+from isthmus.errors import InternalError
+from isthmus.model import Principal
+from isthmus_sandbox.workspace import remove, used_bytes
+
+_HANDLE = re.compile(r"[A-Za-z0-9-]{1,64}")  # all that a name of a directory may be made of here
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of one principal's sessions: `seconds` since the last use, so many, and so much of their files."""
+
+    seconds: float
+    sessions: int
+    mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Workspaces:
+    """Implements the port `Workspaces` in a directory. `now` is in seconds since the epoch."""
+
+    root: Path
+    kept: Kept
+    now: Callable[[], float]
+
+    def open(self, principal: Principal, handle: str) -> Path:
+        """See the port."""
+        files = self._home(principal) / handle / "files"
+        try:
+            files.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise InternalError(
+                f"there is no place for the files of a session: {error.strerror}",
+                hint="the operator can look at the folder for data, or name another (data: in the configuration)",
+            ) from None
+        self.touch(principal, handle)
+        return files
+
+    def touch(self, principal: Principal, handle: str) -> None:
+        """See the port."""
+        now = self.now()
+        with contextlib.suppress(OSError):  # removed by another server, perhaps
+            os.utime(self._home(principal) / handle, (now, now))
+
+    def find(self, principal: Principal, handle: str) -> Path | None:
+        """See the port."""
+        if not _HANDLE.fullmatch(handle):
+            return None
+        home = self._home(principal) / handle
+        try:
+            expired = self.now() - home.stat().st_mtime > self.kept.seconds
+        except FileNotFoundError:
+            return None
+        return None if expired else home / "files"
+
+    def expire(self, principal: Principal | None, busy: Collection[str]) -> Collection[str]:
+        """See the port. The longest unused go first."""
+        homes = list(self.root.glob("*")) if principal is None else [self._home(principal)]
+        gone = [session for home in homes for session in self._surplus(home, busy)]
+        for session in gone:
+            remove(session)
+        return [session.name for session in gone]
+
+    def _surplus(self, home: Path, busy: Collection[str]) -> Iterator[Path]:
+        found = sorted(_times(home), reverse=True)
+        left, now = self.kept.mb * _MIB, self.now()
+        for number, (used, path) in enumerate(found):
+            if path.name in busy:
+                continue
+            left -= used_bytes(path, left)
+            if now - used > self.kept.seconds or number >= self.kept.sessions or left < 0:
+                yield path
+
+    def _home(self, principal: Principal) -> Path:
+        return self.root / hashlib.sha256(principal.name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _times(home: Path) -> Iterator[tuple[float, Path]]:
+    try:
+        with os.scandir(home) as entries:
+            for entry in entries:
+                try:
+                    yield entry.stat(follow_symlinks=False).st_mtime, Path(entry.path)
+                except FileNotFoundError:
+                    continue  # another server has just removed it
+    except FileNotFoundError:
+        return
+
 
 MOUNT = PurePosixPath("/workspace")
 """Where a guest sees its workspace."""

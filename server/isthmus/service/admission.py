@@ -1,0 +1,236 @@
+"""Admission: which executions run now, and which wait for a place.
+
+Principals take turns: however many executions one of them has waiting, another's next one comes after at most one of
+each other's. What is scarce is bounded in two ways, for all and for each principal:
+
+    places    an execution holds one while it runs, waiting for upstreams included; each has a worker of its own
+    starts    the first moments of a run, when it costs processor time for certain. Few are under way at once, so that
+              one who comes is never behind a crowd that all wait for the same processors
+
+All that is decided here is decided at once, on the event loop; only `Ticket.place` waits. Cancelled at any moment, it
+leaves nothing taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from isthmus.errors import LimitExceeded
+from isthmus.model import Principal
+
+START = 0.05
+"""Seconds after which an execution no longer counts as starting, whatever it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much there is. The names are those of the limits in the configuration, but for `starts`."""
+
+    executions: int
+    executions_each: int
+    queue: int
+    queue_each: int
+    starts: int = 4
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """One execution, on its way to a place. `waited` is in seconds; `alone`: its principal runs nothing else."""
+
+    principal: Principal
+    admission: Admission
+    waited: float = 0.0
+    alone: bool = True
+    granted: anyio.Event = field(default_factory=anyio.Event)
+    starting: bool = False
+    _timer: asyncio.TimerHandle | None = None
+
+    @asynccontextmanager
+    async def place(self, turn: anyio.Lock, seconds: float) -> AsyncIterator[None]:
+        """Wait for the session's turn and then for a place, at most `seconds` in all; hold both.
+
+        Raises:
+            LimitExceeded: the time was up before there was a place.
+        """
+        began = anyio.current_time()
+        try:
+            with anyio.fail_after(seconds):
+                await turn.acquire()
+        except TimeoutError:
+            raise _busy_session(seconds) from None
+        try:
+            await self.admission.granted(self, seconds - (anyio.current_time() - began))
+            self.waited = anyio.current_time() - began
+            self._timer = asyncio.get_running_loop().call_later(START, self.settle)
+            try:
+                yield
+            finally:
+                self.settle()
+                self.admission.leave(self)
+        finally:
+            turn.release()
+
+    def settle(self) -> None:
+        """It has started: it waits for an upstream, or was given its moments. Idempotent."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.starting:
+            self.admission.started(self)
+
+
+@dataclass(slots=True, eq=False)
+class Admission:
+    """Gives out the places of one process."""
+
+    bounds: Bounds
+    _waiting: Counter[Principal] = field(default_factory=Counter)  # joined, and without a place yet
+    _running: Counter[Principal] = field(default_factory=Counter)
+    _starting: Counter[Principal] = field(default_factory=Counter)
+    _lines: dict[Principal, deque[Ticket]] = field(default_factory=dict)  # the first principal is the next in turn
+
+    @contextmanager
+    def join(self, principal: Principal) -> Iterator[Ticket]:
+        """Join the queue, at once or not at all. It is left on the way out, with or without having had a place.
+
+        Raises:
+            LimitExceeded: too many wait already.
+        """
+        self._refuse_if_full(principal)
+        ticket = Ticket(principal, self)
+        self._waiting[principal] += 1
+        try:
+            yield ticket
+        finally:
+            if not ticket.granted.is_set():
+                _less(self._waiting, principal)
+
+    def running(self, principal: Principal | None = None) -> int:
+        """How many places are taken, by one principal or in all."""
+        return self._running.total() if principal is None else self._running[principal]
+
+    def waiting(self, principal: Principal | None = None) -> int:
+        """How many wait for a place or for their session, of one principal or in all."""
+        return self._waiting.total() if principal is None else self._waiting[principal]
+
+    async def granted(self, ticket: Ticket, seconds: float) -> None:
+        """Return when the ticket has its place, which is to be given back by `leave`.
+
+        Raises:
+            LimitExceeded: not within `seconds`.
+        """
+        self._lines.setdefault(ticket.principal, deque()).append(ticket)
+        self._grant()
+        try:
+            with anyio.fail_after(max(0.0, seconds)):
+                await ticket.granted.wait()
+        except TimeoutError:
+            error = self._no_place(ticket.principal)
+            self._step_out(ticket)
+            raise error from None
+        except BaseException:
+            self._step_out(ticket)
+            raise
+
+    def started(self, ticket: Ticket) -> None:
+        """The ticket's execution has started; another one may."""
+        ticket.starting = False
+        _less(self._starting, ticket.principal)
+        self._grant()
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give the place back."""
+        _less(self._running, ticket.principal)
+        self._grant()
+
+    def _grant(self) -> None:
+        """Give places to those next in turn, while there are any for them."""
+        passed = 0
+        while passed < len(self._lines) and not self._is_full():
+            principal = next(iter(self._lines))
+            line = self._lines.pop(principal)
+            if self._may_start(principal):
+                self._begin(line.popleft())
+                passed = 0
+            else:
+                passed += 1
+            if line:
+                self._lines[principal] = line  # behind all others
+
+    def _is_full(self) -> bool:
+        return self._running.total() >= self.bounds.executions or self._starting.total() >= self.bounds.starts
+
+    def _may_start(self, principal: Principal) -> bool:
+        if self._running[principal] >= self.bounds.executions_each:
+            return False
+        # The last start is for one who has none under way.
+        return self._starting.total() < self.bounds.starts - 1 or not self._starting[principal]
+
+    def _begin(self, ticket: Ticket) -> None:
+        principal = ticket.principal
+        ticket.alone = not self._running[principal]
+        _less(self._waiting, principal)
+        self._running[principal] += 1
+        self._starting[principal] += 1
+        ticket.starting = True
+        ticket.granted.set()
+
+    def _step_out(self, ticket: Ticket) -> None:
+        """The ticket is not waited for any more: out of the line, or out of the place that it was just given."""
+        if ticket.granted.is_set():
+            ticket.settle()
+            self.leave(ticket)
+        elif line := self._lines.get(ticket.principal):
+            line.remove(ticket)
+            if not line:
+                del self._lines[ticket.principal]
+
+    def _refuse_if_full(self, principal: Principal) -> None:
+        """Those for whom there are places count as well: they only wait to be started, and that is soon."""
+        bounds = self.bounds
+        if self.running(principal) + self.waiting(principal) >= bounds.executions_each + bounds.queue_each:
+            whose, places, most, limit = " of yours", bounds.executions_each, bounds.queue_each, "queue_each"
+        elif self.running() + self.waiting() >= bounds.executions + bounds.queue:
+            whose, places, most, limit = "", bounds.executions, bounds.queue, "queue"
+        else:
+            return
+        raise LimitExceeded(
+            f"nothing was run: beside the {places:,} executions{whose} that may run, {most:,} are waiting "
+            f"(limit `{limit}`)",
+            limit=limit,
+            hint=f"try again when some have ended, or do more in one program; the operator can raise limits.{limit}",
+        )
+
+    def _no_place(self, principal: Principal) -> LimitExceeded:
+        if self.running(principal) >= self.bounds.executions_each:
+            limit, why = "executions_each", f"{self.running(principal):,} executions of yours are running"
+        elif self.running() >= self.bounds.executions:
+            limit, why = "executions", f"{self.running():,} executions are running"
+        else:
+            limit, why = "wall", "the server is busy with starting others"
+        return LimitExceeded(
+            f"nothing was run: no place became free in time, {why} (limit `{limit}`)",
+            limit=limit,
+            hint=f"try again when some have ended; the operator can raise limits.{limit}",
+        )
+
+
+def _busy_session(seconds: float) -> LimitExceeded:
+    return LimitExceeded(
+        f"nothing was run: the session was busy with earlier programs for {seconds:g} s (limit `wall`)",
+        limit="wall",
+        hint='wait for the earlier one, or pass session="new" for another session',
+    )
+
+
+def _less(counter: Counter[Principal], principal: Principal) -> None:
+    """One fewer; a principal that has none is forgotten."""
+    counter[principal] -= 1
+    if counter[principal] <= 0:
+        del counter[principal]

@@ -1,0 +1,286 @@
+"""Admission: places, shares, turns and bounds, without a sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.lowlevel
+import pytest
+from anyio.abc import TaskGroup
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isthmus.errors import LimitExceeded
+from isthmus.model import Principal
+from isthmus.service.admission import START, Admission, Bounds, Ticket
+
+pytestmark = pytest.mark.anyio
+
+ALICE, BOB, CAROL = Principal("alice"), Principal("bob"), Principal("carol")
+SOON = 5.0
+
+
+async def quiet() -> None:
+    """Let every task go as far as it can now; `wait_all_tasks_blocked` would take longer than a start may."""
+    for _ in range(200):
+        await anyio.lowlevel.checkpoint()
+
+
+@dataclass
+class House:
+    """Executions that run until they are told to end, and the order in which they began."""
+
+    admission: Admission
+    began: list[str] = field(default_factory=list)
+    failed: list[LimitExceeded] = field(default_factory=list)
+    ends: dict[str, anyio.Event] = field(default_factory=dict)
+    tickets: dict[str, Ticket] = field(default_factory=dict)
+
+    async def run(self, principal: Principal, name: str, turn: anyio.Lock | None = None, seconds: float = SOON) -> None:
+        end = self.ends[name] = anyio.Event()
+        try:
+            with self.admission.join(principal) as ticket:
+                async with ticket.place(turn or anyio.Lock(), seconds):
+                    self.tickets[name] = ticket
+                    self.began.append(name)
+                    ticket.settle()
+                    await end.wait()
+        except LimitExceeded as error:
+            self.failed.append(error)
+
+    async def begin(self, tasks: TaskGroup, principal: Principal, *names: str) -> None:
+        for name in names:
+            tasks.start_soon(self.run, principal, name)
+            await quiet()
+
+    async def end(self, *names: str) -> None:
+        for name in names:
+            self.ends[name].set()
+            await quiet()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.admission.running() and not self.admission.waiting()
+
+
+def house(executions: int = 2, each: int = 2, queue: int = 100, queue_each: int = 100, starts: int = 4) -> House:
+    return House(Admission(Bounds(executions, each, queue, queue_each, starts)))
+
+
+async def test_as_many_run_as_there_are_places_and_the_next_when_one_ends() -> None:
+    there = house(executions=2)
+    async with anyio.create_task_group() as tasks:
+        await there.begin(tasks, ALICE, "a1", "a2", "a3")
+        assert there.began == ["a1", "a2"]
+        assert (there.admission.running(ALICE), there.admission.waiting(ALICE)) == (2, 1)
+        await there.end("a2")
+        assert there.began == ["a1", "a2", "a3"]
+        await there.end("a1", "a3")
+    assert there.is_empty
+
+
+async def test_principals_take_turns_however_many_each_has_waiting() -> None:
+    there = house(executions=1)
+    async with anyio.create_task_group() as tasks:
+        await there.begin(tasks, ALICE, "a1", "a2", "a3", "a4")
+        await there.begin(tasks, BOB, "b1", "b2")
+        await there.begin(tasks, CAROL, "c1")
+        for name in ("a1", "a2", "b1", "c1", "a3", "b2", "a4"):
+            await there.end(name)
+    assert there.began == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
+    assert there.is_empty
+
+
+async def test_one_principal_never_has_more_than_its_share_of_places() -> None:
+    there = house(executions=4, each=3)
+    async with anyio.create_task_group() as tasks:
+        await there.begin(tasks, ALICE, "a1", "a2", "a3", "a4")
+        await there.begin(tasks, BOB, "b1")
+        assert there.began == ["a1", "a2", "a3", "b1"]
+        await there.end("b1")
+        assert there.admission.waiting(ALICE) == 1
+        await there.end("a1", "a2", "a3", "a4")
+
+
+async def test_the_last_start_is_kept_for_another_principal() -> None:
+    admission, turns = Admission(Bounds(100, 100, 100, 100, starts=2)), [anyio.Lock() for _ in range(3)]
+    with admission.join(ALICE) as first, admission.join(ALICE) as second, admission.join(BOB) as other:
+        async with first.place(turns[0], SOON), anyio.create_task_group() as tasks:
+            second_is_in = anyio.Event()
+
+            async def enter() -> None:
+                async with second.place(turns[1], SOON):
+                    second_is_in.set()
+
+            tasks.start_soon(enter)
+            await quiet()
+            assert not second_is_in.is_set()
+            async with other.place(turns[2], SOON):
+                assert admission.running(BOB) == 1
+            first.settle()
+            await second_is_in.wait()
+    assert (admission.running(), admission.waiting()) == (0, 0)
+
+
+async def test_one_that_only_computes_stops_counting_as_starting_after_its_moments() -> None:
+    admission = Admission(Bounds(100, 100, 100, 100, starts=2))
+    with admission.join(ALICE) as first, admission.join(ALICE) as second:
+        async with first.place(anyio.Lock(), SOON):
+            async with second.place(anyio.Lock(), SOON):
+                assert second.waited >= START * 0.9
+            assert not first.starting
+
+
+async def test_a_ticket_knows_whether_its_principal_runs_something_else() -> None:
+    there = house(executions=9, each=9)
+    async with anyio.create_task_group() as tasks:
+        await there.begin(tasks, ALICE, "a1", "a2")
+        await there.begin(tasks, BOB, "b1")
+        assert [there.tickets[name].alone for name in ("a1", "a2", "b1")] == [True, False, True]
+        await there.end("a1", "a2", "b1")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "limit", "told"),
+    [
+        (Bounds(1, 1, 10, 2), "queue_each", "beside the 1 executions of yours that may run, 2 are waiting"),
+        (Bounds(1, 1, 2, 10), "queue", "beside the 1 executions that may run, 2 are waiting"),
+    ],
+)
+async def test_a_full_queue_refuses_at_once_and_names_the_limit_and_the_remedy(
+    bounds: Bounds, limit: str, told: str
+) -> None:
+    there = House(Admission(bounds))
+    async with anyio.create_task_group() as tasks:
+        await there.begin(tasks, ALICE, "a1", "a2", "a3", "a4")
+        [error] = there.failed
+        assert error.limit == limit
+        assert told in error.message
+        assert f"`{limit}`" in error.message
+        assert f"raise limits.{limit}" in error.hint
+        await there.end("a1", "a2", "a3")
+    assert there.is_empty
+
+
+async def test_one_principals_full_queue_is_not_anothers() -> None:
+    there = house(executions=1, each=1, queue_each=1)
+    async with anyio.create_task_group() as tasks:
+        await there.begin(tasks, ALICE, "a1", "a2", "a3")
+        assert len(there.failed) == 1
+        await there.begin(tasks, BOB, "b1")
+        assert len(there.failed) == 1
+        await there.end("a1", "a2", "b1")
+    assert there.began == ["a1", "a2", "b1"]
+
+
+async def test_those_for_whom_there_are_places_are_not_refused_for_coming_all_at_once() -> None:
+    there = house(executions=50, each=50, queue=1, queue_each=1, starts=2)
+    async with anyio.create_task_group() as tasks:
+        for number in range(50):
+            tasks.start_soon(there.run, ALICE, f"a{number}")
+        await quiet()
+        assert (len(there.began), there.failed) == (50, [])
+        await there.end(*there.ends)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "told"),
+    [
+        (Bounds(9, 1, 9, 9), "1 executions of yours are running (limit `executions_each`)"),
+        (Bounds(1, 9, 9, 9), "1 executions are running (limit `executions`)"),
+    ],
+)
+async def test_one_that_has_waited_its_time_is_told_which_limit_kept_it_out(bounds: Bounds, told: str) -> None:
+    there = House(Admission(bounds))
+    async with anyio.create_task_group() as tasks:
+        await there.begin(tasks, ALICE, "a1")
+        await there.run(ALICE, "a2", seconds=0.01)
+        await there.end("a1")
+    assert told in there.failed[0].message
+    assert there.is_empty
+
+
+async def test_one_that_waits_for_its_session_holds_no_place_and_is_told_when_its_time_is_up() -> None:
+    there, turn = house(), anyio.Lock()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(there.run, ALICE, "a1", turn)
+        await quiet()
+        tasks.start_soon(there.run, ALICE, "a2", turn, 0.05)
+        await quiet()
+        assert (there.admission.running(), there.admission.waiting()) == (1, 1)
+        await there.run(ALICE, "a3", turn, 0.05)
+        assert len(there.failed) == 2
+        await there.end("a1")
+    assert "the session was busy" in there.failed[0].message
+    assert 'session="new"' in there.failed[0].hint
+    assert there.is_empty
+    assert not turn.locked()
+
+
+@pytest.mark.parametrize("moment", ["waiting for its session", "waiting for a place", "running"])
+async def test_a_cancelled_one_leaves_nothing_taken(moment: str) -> None:
+    there, turn = house(executions=1), anyio.Lock()
+    async with anyio.create_task_group() as others:
+        if moment == "waiting for a place":
+            await there.begin(others, BOB, "b1")
+        if moment == "waiting for its session":
+            await turn.acquire()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(there.run, ALICE, "a1", turn)
+            await quiet()
+            tasks.cancel_scope.cancel()
+        assert (there.admission.running(ALICE), there.admission.waiting(ALICE)) == (0, 0)
+        assert turn.locked() == (moment == "waiting for its session")
+        others.cancel_scope.cancel()
+    assert there.is_empty
+
+
+async def test_one_that_is_cancelled_in_the_moment_of_its_grant_gives_the_place_back() -> None:
+    there = house(executions=1)
+    async with anyio.create_task_group() as tasks:
+        await there.begin(tasks, ALICE, "a1")
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as inner:
+                inner.start_soon(there.run, BOB, "b1")
+                await quiet()
+                there.ends["a1"].set()
+                while there.admission.running(BOB) == 0:
+                    await anyio.lowlevel.checkpoint()
+                scope.cancel()
+    assert there.is_empty
+
+
+Comings = st.lists(st.tuples(st.sampled_from([ALICE, BOB, CAROL]), st.integers(0, 3)), max_size=40)
+
+
+@settings(deadline=None, max_examples=60)
+@given(Comings, st.integers(1, 5), st.integers(1, 5), st.integers(1, 5), st.integers(2, 5))
+async def test_whatever_comes_and_goes_the_bounds_are_kept_and_nothing_is_left_taken(
+    comings: list[tuple[Principal, int]], executions: int, each: int, queue: int, starts: int
+) -> None:
+    """Each comer runs for some turns of the event loop, or is cancelled after some."""
+    admission = Admission(Bounds(executions, each, queue, queue, starts))
+    most, most_each, ran, refused = 0, 0, 0, 0
+
+    async def come(principal: Principal, turns: int) -> None:
+        nonlocal most, most_each, ran, refused
+        try:
+            with admission.join(principal) as ticket:
+                async with ticket.place(anyio.Lock(), SOON):
+                    most, most_each = max(most, admission.running()), max(most_each, admission.running(principal))
+                    for _ in range(turns):
+                        await anyio.lowlevel.checkpoint()
+                    ran += 1
+        except LimitExceeded:
+            refused += 1
+
+    with anyio.fail_after(SOON):
+        async with anyio.create_task_group() as tasks:
+            for principal, turns in comings:
+                tasks.start_soon(come, principal, turns)
+                if turns == 3:
+                    await anyio.lowlevel.checkpoint()
+    assert (most <= executions, most_each <= each) == (True, True)
+    assert ran + refused == len(comings)
+    assert (admission.running(), admission.waiting()) == (0, 0)
