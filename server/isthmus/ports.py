@@ -109,6 +109,10 @@ class Sandbox(Protocol):
         """
         ...
 
+    def preparing(self) -> str:
+        """What the first guest still waits for; empty when guests can be had, and when they cannot."""
+        ...
+
     def layers(self) -> Mapping[str, str]:
         """The protection layers by name, each with its state: `active`, or why it is not."""
         ...
