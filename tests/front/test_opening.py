@@ -138,7 +138,9 @@ def test_once_closed_it_answers_nothing() -> None:
     assert opening.answer(initialize()) is None
 
 
-odd: st.SearchStrategy[Any] = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just({}) | st.just([]) | st.just({"a": {}})
+odd: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just({}) | st.just([]) | st.just({"a": {}})
+)
 members = {
     "protocolVersion": st.sampled_from([*HANDSHAKE_VERSIONS, MODERN_VERSION, "x"]) | odd,
     "capabilities": odd

@@ -6,9 +6,12 @@ The low-level one, because the schemas are written by hand, byte for byte (`tool
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
+import anyio
 import mcp_types as types
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
@@ -19,8 +22,13 @@ from isthmus.render.fragments import Detail
 from isthmus.render.results import Rendered
 from isthmus.render.results_blocks import Block
 
+logger = logging.getLogger(__name__)
+
 PROGRESS_CHARACTERS = 200
 """Of what a program prints, this much of the last line goes into a progress notification."""
+
+WAITING_TOLD_EVERY = 1.0
+"""Seconds between two progress notifications while a program waits for the sandbox."""
 
 
 class Application(Protocol):
@@ -41,12 +49,16 @@ class Application(Protocol):
         """Run a program, and lay out its result."""
         ...
 
+    def preparing(self) -> str:
+        """What the first program still waits for; empty when nothing."""
+        ...
+
 
 def build(application: Callable[[], Awaitable[Application]]) -> Server[Any]:
     """The server. `application` is awaited at each call of a tool, so that the first answers need not wait for it."""
 
     async def list_tools(_: ServerRequestContext[Any], __: Any) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=list(TOOLS))
+        return types.ListToolsResult(tools=list(_TOOLS))
 
     async def call_tool(
         context: ServerRequestContext[Any], params: types.CallToolRequestParams
@@ -61,6 +73,10 @@ def build(application: Callable[[], Awaitable[Application]]) -> Server[Any]:
                     raise ProgramError(f"there is no tool {name[:100]!r}; there are search and execute")
         except ProgramError as error:
             return _text(str(error), is_error=True)
+        except Exception as error:
+            # The SDK would tell the client the words of it, which may be anybody's.
+            logger.exception("the tool %s failed", params.name)
+            return _text(f"Isthmus itself failed ({type(error).__name__}); its log says more", is_error=True)
 
     server: Server[Any] = Server(
         opening.SERVER_INFO["name"],
@@ -87,7 +103,7 @@ async def _as_written(ctx: ServerRequestContext[Any, Any], call_next: CallNext) 
     return result
 
 
-TOOLS = tuple(types.Tool.model_validate(dict(definition)) for definition in tools.DEFINITIONS)
+_TOOLS = tuple(types.Tool.model_validate(dict(definition)) for definition in tools.DEFINITIONS)
 
 
 async def _search(application: Application, given: dict[str, Any]) -> types.CallToolResult:
@@ -100,26 +116,53 @@ async def _execute(
 ) -> types.CallToolResult:
     asked = tools.execute_arguments(given)
     progress = Progress(context)
-    rendered = await application.execute(
-        asked.code, session=asked.session, timeout=asked.timeout, printed=progress.printed
-    )
+    async with _told_while_preparing(application, progress):
+        rendered = await application.execute(
+            asked.code, session=asked.session, timeout=asked.timeout, printed=progress.printed
+        )
     content: list[types.ContentBlock] = [types.TextContent(text=rendered.text)]
     content.extend(map(_block, rendered.blocks))
     return types.CallToolResult(content=content, is_error=rendered.is_error, _meta={"isthmus": dict(rendered.facts)})
 
 
+@asynccontextmanager
+async def _told_while_preparing(application: Application, progress: Progress) -> AsyncIterator[None]:
+    """While the sandbox is being prepared (on a machine's first run it is compiled), tell who waits that it goes on."""
+
+    async def tell() -> None:
+        began = anyio.current_time()
+        while waited_for := application.preparing():
+            await progress.waited(f"{waited_for} ({anyio.current_time() - began:.0f} s so far)")
+            await anyio.sleep(WAITING_TOLD_EVERY)
+
+    if not application.preparing():
+        yield
+        return
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tell)
+        yield
+        tasks.cancel_scope.cancel()
+
+
 class Progress:
-    """Tells a client that asked for it what a running program prints."""
+    """Tells a client that asked for it what a program waits for before it runs, and what it prints."""
 
     def __init__(self, context: ServerRequestContext[Any]) -> None:
         self._session = context.session
-        self._characters = 0
+        self._amount = 0.0  # only ever grows, as the protocol asks
+
+    async def waited(self, what: str) -> None:
+        """Say what the program waits for."""
+        await self._tell(1, what)
 
     async def printed(self, text: str) -> None:
-        """Send the last line of `text`; the count of characters so far only ever grows, as the protocol asks."""
-        self._characters += len(text)
-        line = text.rstrip().rpartition("\n")[2][-PROGRESS_CHARACTERS:]
-        await self._session.report_progress(self._characters, None, line.encode("utf-8", "replace").decode())
+        """Send the last line of `text`; the amount grows by its characters."""
+        await self._tell(len(text), text.rstrip().rpartition("\n")[2])
+
+    async def _tell(self, amount: int, line: str) -> None:
+        self._amount += amount
+        shown = line[-PROGRESS_CHARACTERS:].encode("utf-8", "replace").decode()
+        await self._session.report_progress(self._amount, None, shown)
 
 
 def _block(block: Block) -> types.ContentBlock:
