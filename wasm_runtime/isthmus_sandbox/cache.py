@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 
 from isthmus_sandbox import child, component
-from isthmus_sandbox.cache_files import digest_path, is_whole, lock_path
+from isthmus_sandbox.cache_files import digest_path, is_locked, is_whole, lock_path
 from isthmus_sandbox.protocol import SandboxUnavailable
 from isthmus_sandbox.settings import Settings
 
@@ -97,12 +97,14 @@ def prune(directory: Path, used: Path) -> None:
 
 
 async def _compile(source: Path, target: Path, progress: Progress) -> None:
-    progress("sandbox: compiling the guest for this machine, once (some 10 s)")
+    if await anyio.to_thread.run_sync(is_locked, lock_path(target)):
+        progress("sandbox: waiting for another process that compiles the guest for this machine")
+    else:
+        progress("sandbox: compiling the guest for this machine, once (some 10 s)")
     started = time.monotonic()
-    await anyio.to_thread.run_sync(forget, target)
     command = child.command("isthmus_sandbox.compile", str(source), str(target))
     result = await anyio.run_process(command, check=False, env=child.environment())
     if result.returncode != 0:
         said = result.stderr.decode("utf-8", "replace").strip()[-500:]
         raise SandboxUnavailable(f"the guest cannot be compiled: {said or f'status {result.returncode}'}")
-    progress(f"sandbox: compiled in {time.monotonic() - started:.1f} s")
+    progress(f"sandbox: the guest is compiled, after {time.monotonic() - started:.1f} s")

@@ -1,10 +1,18 @@
-"""A file of the cache, and its SHA-256 beside it."""
+"""A file of the cache, its SHA-256 beside it, and the lock under which both are made."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes may do the same work, and the last one's result stays
+    fcntl = None  # type: ignore[assignment]
 
 
 def is_whole(target: Path) -> bool:
@@ -33,3 +41,35 @@ def write_atomically(target: Path, content: bytes) -> None:
         temporary = path.with_name(f"{path.name}.{os.getpid()}")
         temporary.write_bytes(data)
         temporary.replace(path)
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove what processes that died while they wrote have left. Only for who holds the lock."""
+    for written in (target, digest_path(target)):
+        for path in target.parent.glob(f"{written.name}.*"):
+            if path.suffix[1:].isdecimal():
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Wait until no other process holds the lock, and hold it. It ends with the process, however that ends."""
+    with lock.open("w") as file:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def is_locked(lock: Path) -> bool:
+    """Whether a process holds the lock at this moment."""
+    if fcntl is None or not lock.exists():
+        return False
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False

@@ -7,11 +7,9 @@ started at the same time for the same target, one works and the others wait for 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from isthmus_sandbox.cache_files import is_whole, lock_path, write_atomically
+from isthmus_sandbox.cache_files import alone, is_whole, lock_path, remove_leftovers, write_atomically
 from isthmus_sandbox.engine import compile_component
 
 
@@ -19,26 +17,14 @@ def main(arguments: list[str]) -> int:
     """Returns the exit status: 0 if the target is there. Says on stderr why it is not."""
     source, target = (Path(argument) for argument in arguments)
     try:
-        with _alone(lock_path(target)):
+        with alone(lock_path(target)):
             if not is_whole(target):
+                remove_leftovers(target)
                 write_atomically(target, compile_component(source))
     except Exception as error:  # noqa: BLE001 - whatever it is, the process that started this one tells of it
         print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Wait until no other process holds the lock. Where there are no such locks, two may do the same work."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 if __name__ == "__main__":
