@@ -22,14 +22,14 @@ FLOORS = {
     0: ["isthmus", "isthmus.model", "isthmus.errors", "isthmus_sandbox.protocol", "isthmus_sandbox.values"],
     1: [
         *("isthmus.catalog", "isthmus.render", "isthmus.openapi", "isthmus.policy", "isthmus.journal"),
-        *("isthmus.config", "isthmus.coercion", "isthmus.validation", "isthmus.redaction"),
+        *("isthmus.config", "isthmus.coercion", "isthmus.validation", "isthmus.redaction", "isthmus.contracts"),
     ],
     2: ["isthmus.ports"],
     3: [
         *("isthmus.upstreams", "isthmus.credentials", "isthmus.stores", "isthmus.telemetry"),
         "isthmus_sandbox",
     ],
-    4: ["isthmus.service", "isthmus.execution", "isthmus.gateway"],
+    4: ["isthmus.service", "isthmus.execution", "isthmus.gateway", "isthmus.recording", "isthmus.replay"],
     5: ["isthmus.compose"],
     6: ["isthmus.cli", "isthmus.front", "isthmus.demo", "isthmus.__main__"],
 }
