@@ -9,7 +9,10 @@ from typing import Any
 
 from guest.calls import Call
 from guest.loop import Loop
-from guest.values import encode_arguments, json_text, settled
+from guest.values import encode_arguments, has_surrogate, json_text, settled
+
+MAX_NAME = 1_000
+"""Characters of an operation's name."""
 
 Submit = Callable[[str, str, dict[str, Any], tuple[Any, ...]], Call]
 """Makes a call of: operation, its name as JSON, arguments by name, arguments by place."""
@@ -61,6 +64,8 @@ def submitter(loop: Loop) -> Submit:
     """Makes calls on a loop. Raises TypeError or ValueError, at the program's line, for what cannot be sent."""
 
     def submit(name: str, json_name: str, arguments: dict[str, Any], positional: tuple[Any, ...]) -> Call:
+        if len(name) > MAX_NAME or has_surrogate(name):
+            raise ValueError(f"no operation has the name {name[:80]!r}")
         try:
             encoded = encode_arguments(arguments, positional)
         except (TypeError, ValueError) as error:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar, cast
 
 from guest.clock import Clock
 from guest.errors import Deadlock, from_payload
-from guest.values import Encoded, decode_events, json_text
+from guest.values import Encoded, decode_events, json_text, weight
 
 T = TypeVar("T")
 POLL_SECONDS = 0.002
@@ -191,7 +191,7 @@ class Loop(asyncio.BaseEventLoop):
         named, placed = encoded
         head = f"[{self._ids},{name},{named.text},{placed.text},"
         self._outbox[self._ids] = (head, pending, f",{named.blobs}]")
-        self._outbox_size += len(head) + len(named.blobs)
+        self._outbox_size += weight(head) + len(named.blobs)
         if self._outbox_size > MAX_STEP_REQUESTS:
             self.turn(0.0)
         return pending
@@ -208,8 +208,10 @@ class Loop(asyncio.BaseEventLoop):
 
     def sleep(self, seconds: float) -> None:
         """Block for so long. Calls proceed meanwhile, tasks do not."""
-        if seconds < 0:
-            raise ValueError("sleep length must be non-negative")
+        if not seconds >= 0:
+            raise ValueError(f"sleep length must be a non-negative number, not {seconds}")
+        if seconds > 1e9:
+            raise OverflowError(f"{seconds} seconds are too long a sleep")
         end = self._clock() + seconds
         while (left := end - self._clock()) > 0:
             self.turn(left)

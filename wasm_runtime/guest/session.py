@@ -29,6 +29,7 @@ from guest.program import IDENTICAL, RESULT, STAR, Code, Source, compile_program
 from guest.values import Encoded, encode_result, is_data, json_text, settled
 
 MAX_NAMES = 200
+MAX_NAME = 100  # characters of a variable's name in an outcome
 MAX_NOTES = 20
 
 
@@ -289,7 +290,7 @@ class Guest:
 
     def _outcome(self, run: _Run, kind: str, encoded: Encoded) -> str:
         names = [
-            name for name, value in list(self._globals.items()) if name[:1] != "_" and type(value) is not ModuleType
+            name for name, value in list(self._globals.items()) if is_shown(name) and type(value) is not ModuleType
         ]
         rest = {
             "ok": run.failure is None,
@@ -330,6 +331,11 @@ class Upstreams(ModuleType):
         if client is None:
             raise AttributeError(f"there is no upstream {name!r}", name=name, obj=self)
         return client
+
+
+def is_shown(name: Any) -> bool:
+    """Whether a global is a variable by its name: programs can put anything into `globals()`."""
+    return type(name) is str and name.isidentifier() and name[0] != "_" and len(name) <= MAX_NAME
 
 
 _NOTHING = ("none", Encoded("null"))

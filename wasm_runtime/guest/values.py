@@ -25,10 +25,14 @@ MAX_DEPTH = 64
 MAX_INTEGER = 2**63
 MAX_REQUEST = 16 * 2**20
 MAX_OUTCOME = 48 * 2**20
+MAX_REQUEST_VALUES = 400_000
+MAX_OUTCOME_VALUES = 900_000
+VALUE_WEIGHT = 32  # what a value costs the host to read, in characters of text
 
 json_text: Callable[[str], str] = json.encoder.encode_basestring_ascii
 """A text as JSON, in ASCII."""
 
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _SUSPICIOUS = re.compile(r"\\ud|[0-9]{19}")  # in JSON text: perhaps a lone surrogate, or an integer beyond 64 bits
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -76,13 +80,32 @@ def encode_arguments(arguments: dict[str, Any], positional: tuple[Any, ...]) -> 
     placed = _encode_quickly(positional) if positional else _NO_POSITIONAL
     if named is None or placed is None:
         walk = _Walk(lenient=False)
-        tree = {key: walk.plain(value, (key,)) for key, value in arguments.items()}
+        tree = walk.arguments(arguments)
         places = [walk.plain(value, (index,)) for index, value in enumerate(positional)]
         named = Encoded(_dumps(tree), _dumps(walk.blobs))
         placed = Encoded(_dumps(places))
     if len(named.text) + len(placed.text) + len(named.blobs) > MAX_REQUEST:
         raise ValueError(_too_large(arguments, positional))
+    if (values := count_values(named.text) + count_values(placed.text)) > MAX_REQUEST_VALUES:
+        raise ValueError(
+            f"the arguments hold {values:,} values, at most {MAX_REQUEST_VALUES:,} can be sent at once: "
+            "send them in several calls"
+        )
     return named, placed
+
+
+def count_values(text: str) -> int:
+    """How many values a JSON text has, or a few more: as the host counts them."""
+    rough = text.count(",") + text.count("[") + text.count("{")
+    if rough <= MAX_REQUEST_VALUES:
+        return rough
+    bare = _STRING.sub("", text)
+    return bare.count(",") + bare.count("[") + bare.count("{")
+
+
+def weight(text: str) -> int:
+    """What a JSON text costs the host to read, in characters of plain text."""
+    return len(text) + VALUE_WEIGHT * (text.count(",") + text.count("[") + text.count("{"))
 
 
 def encode_result(value: Any) -> Encoded:
@@ -99,6 +122,11 @@ def encode_result(value: Any) -> Encoded:
     if len(encoded.text) + len(encoded.blobs) > MAX_OUTCOME:
         raise ValueError(
             f"the result is too large: {len(encoded.text):,} characters of JSON, at most {MAX_OUTCOME:,}; "
+            "return a part of it, or write it to a file"
+        )
+    if (values := count_values(encoded.text)) > MAX_OUTCOME_VALUES:
+        raise ValueError(
+            f"the result is too large: it holds {values:,} values, at most {MAX_OUTCOME_VALUES:,}; "
             "return a part of it, or write it to a file"
         )
     return encoded
@@ -191,6 +219,15 @@ class _Walk:
         more = f", and {len(self._shown) - 1} more" if len(self._shown) > 1 else ""
         return (f"shown as text, for JSON cannot hold it: {self._shown[0]}{more}",)
 
+    def arguments(self, named: dict[str, Any]) -> dict[str, Any]:
+        """Arguments by name, as exact JSON types."""
+        plain: dict[str, Any] = {}
+        for key, value in named.items():
+            if not isinstance(key, str) or has_surrogate(key):
+                raise TypeError(f"{_short(key, 80)} is no name of an argument")
+            plain[str.__str__(key)] = self.plain(value, (key,))
+        return plain
+
     def plain(self, value: Any, path: Path) -> Any:
         """The value as exact JSON types, `None` in the places of bytes."""
         value = settled(value)
@@ -238,18 +275,20 @@ class _Walk:
         key = key.value if isinstance(key, enum.Enum) else key
         if isinstance(key, str):
             return self._text(key, path)
+        if isinstance(key, int) and not -MAX_INTEGER <= key < MAX_INTEGER:
+            return str(self._integer(key, path))
         if key is None or isinstance(key, (bool, int, float)):
-            return self._text(json.dumps(key), path)
+            return json.dumps(key)
         text = _as_text(key)
         if text is not None:
-            return text
+            return self._text(text, path)
         if self._lenient:
             return self._as_repr(key, path)
         raise TypeError(f"{self._place(path)} has the key {_short(key)}: keys are text")
 
     def _text(self, value: str, path: Path) -> str:
         text = str.__str__(value)
-        if text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text):
+        if not has_surrogate(text):
             return text
         if not self._lenient:
             raise ValueError(
@@ -300,6 +339,11 @@ class _Walk:
         text = _short(value, 2000)
         self._shown.append(f"{self._place(path)} ({_article(value)})")
         return text.encode("utf-8", "backslashreplace").decode()
+
+
+def has_surrogate(text: str) -> bool:
+    """Whether a text cannot be written as UTF-8. Asks `str` itself: a subclass may lie about what it holds."""
+    return not str.isascii(text) and any("\ud800" <= character <= "\udfff" for character in str.__iter__(text))
 
 
 def settled(value: Any) -> Any:
@@ -367,7 +411,10 @@ def result_place(path: Path) -> str:
 
 
 def _steps(path: Path) -> str:
-    return "".join(f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]" for key in path)
+    return "".join(
+        f".{key}" if isinstance(key, str) and key.isidentifier() and len(key) < 80 else f"[{_short(key, 80)}]"
+        for key in path
+    )
 
 
 def _article(value: Any) -> str:

@@ -98,16 +98,20 @@ def _bounded(outcome: str, most: int) -> bytes:
 def main(arguments: list[str]) -> None:
     """A worker as a whole process: its socket is its standard input. Never returns."""
     orders = Orders.from_text(arguments[0])
-    if sys.platform == "win32":
-        # The first thread's stack is small there, and cannot be made larger.
-        handle = socket.fromshare(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))
+    if sys.platform == "linux":
+        _live(orders, _own_socket())
+    else:  # the first thread's stack is small there, and cannot be made larger
         threading.stack_size(THREAD_STACK)
-        thread = threading.Thread(target=_live, args=(orders, handle))
+        thread = threading.Thread(target=_live, args=(orders, _own_socket()))
         thread.start()
         thread.join()
-    else:
-        _live(orders, socket.socket(fileno=os.dup(0)))
     end(Exit.FAULT)
+
+
+def _own_socket() -> socket.socket:
+    if sys.platform == "win32":
+        return socket.fromshare(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))
+    return socket.socket(fileno=os.dup(0))
 
 
 def _live(orders: Orders, sock: socket.socket) -> None:
