@@ -11,10 +11,14 @@ from pathlib import Path
 from isthmus_sandbox.protocol import SandboxUnavailable
 from isthmus_sandbox.settings import MIB
 
-WASM_STACK = 16 * MIB
-"""What guest code may use of the thread's stack: enough for Python's own limits to be met first in most recursions."""
+WASM_STACK = 64 * MIB
+"""What guest code may use of the thread's stack: enough for Python's own limits to be met first in most recursions.
 
-THREAD_STACK = 64 * MIB
+CPython counts its shadow stack in linear memory, of which there is 1 MB; a level of its C code can take up fifty times
+as much here. Memory is taken by those who recurse so deeply, and by nobody else.
+"""
+
+THREAD_STACK = 96 * MIB
 """What the thread that enters the guest must have: host functions run on the rest of it."""
 
 FEATURES_OFF = (
