@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import linecache
-from collections.abc import Iterator, Mapping, Sequence
+import posixpath
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import CodeType, TracebackType
@@ -19,12 +23,16 @@ from guest.hints import hint_for, hint_for_syntax
 from guest.program import Source
 
 MAX_MESSAGE = 4_000
+MAX_NAME = 100  # characters of the name of a class or a function
 MAX_FRAMES = 12
 MAX_CHAIN = 4
 MAX_LEAVES = 10
 MAX_NOTES = 5
 KEPT_BYTES = 2_000_000
 """Sources of earlier programs are kept so far, for tracebacks through functions that they defined."""
+
+
+_OWN_FILE = re.compile(r"<program \d{1,9}>")
 
 
 class Sources:
@@ -61,7 +69,7 @@ class Sources:
 
     def knows(self, name: str) -> bool:
         """Whether a file name is a program's."""
-        return name.startswith("<program ") and name.endswith(">")
+        return _OWN_FILE.fullmatch(name) is not None
 
     def shown(self, name: str) -> str:
         """The file name as it is shown: the current program has no number."""
@@ -139,26 +147,47 @@ def _is_own_syntax_error(error: SyntaxError, sources: Sources) -> bool:
     return error.filename == sources.current and not _places(error.__traceback__, sources)
 
 
+# -- tracebacks that a program prints itself
+
+_OURS = posixpath.dirname(__file__)
+
+
+def traceback_changes() -> list[tuple[Any, str, Any]]:
+    """What to set, as (object, attribute, value), so that `traceback` and `logging` show no frame of ours."""
+    names = ("walk_tb", "walk_stack", "_walk_tb_with_full_positions")
+    return [(traceback, name, _without_ours(getattr(traceback, name))) for name in names if hasattr(traceback, name)]
+
+
+def _without_ours(walk: Callable[[Any], Iterable[Any]]) -> Callable[[Any], Iterable[Any]]:
+    def walked(start: Any) -> Iterator[Any]:
+        if start is None and walk.__name__ == "walk_stack":
+            start = sys._getframe(1)  # noqa: SLF001 (by default it is the stack of who asks)
+        return (entry for entry in walk(start) if posixpath.dirname(entry[0].f_code.co_filename) != _OURS)
+
+    return walked
+
+
 # -- the parts of a traceback
 
 
-def _places(traceback: TracebackType | None, sources: Sources) -> list[Place]:
+def _places(trace: TracebackType | None, sources: Sources) -> list[Place]:
     places: list[Place] = []
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
+    while trace is not None:
+        code = trace.tb_frame.f_code
         if sources.knows(code.co_filename):
-            places.append(_place_of(code, traceback.tb_lasti, traceback.tb_lineno))
-        traceback = traceback.tb_next
+            places.append(_place_of(code, trace.tb_lasti, trace.tb_lineno))
+        trace = trace.tb_next
     return places
 
 
 def _place_of(code: CodeType, instruction: int, line: int | None = None) -> Place:
     position = next(islice(code.co_positions(), max(instruction, 0) // 2, None), (None, None, None, None))
     first, last, column, end = position
-    number = first or line or code.co_firstlineno
+    number = max(0, first or line or code.co_firstlineno)  # all of it can be forged
+    function = _bounded(code.co_name, MAX_NAME)
     if column is None:
-        return Place(code.co_filename, code.co_name, number)
-    return Place(code.co_filename, code.co_name, number, column + 1, end + 1 if last == first and end else None)
+        return Place(code.co_filename, function, number)
+    return Place(code.co_filename, function, number, column + 1, end + 1 if last == first and end else None)
 
 
 def _trace(error: BaseException, message: str, places: list[Place], sources: Sources) -> str:
@@ -276,7 +305,7 @@ def _summary(error: BaseException, sources: Sources) -> str:
 
 def type_name(error: BaseException) -> str:
     """The class's name; a metaclass of the program's own cannot forge or break it."""
-    return str(type.__dict__["__name__"].__get__(type(error)))
+    return _bounded(str(type.__dict__["__name__"].__get__(type(error))), MAX_NAME)
 
 
 def text_of(error: BaseException) -> str:

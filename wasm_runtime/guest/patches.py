@@ -24,6 +24,7 @@ from guest.calls import Call
 from guest.clock import Clock
 from guest.entropy import Entropy
 from guest.errors import Exit
+from guest.failures import traceback_changes
 from guest.files import Servers
 from guest.loop import Loop
 from guest.output import NoInput, Output, writer_for
@@ -71,6 +72,7 @@ def all_changes(
         *asyncio_changes(loop),
         *json_changes(),
         *process_changes(output),
+        *traceback_changes(),
         *entropy_module.install(entropy),
         *clock_module.install(clock),
         *files.install(servers),
