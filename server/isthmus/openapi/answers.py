@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -48,6 +49,12 @@ _MESSAGE_KEYS = (
     "code",
 )
 _CHARSET = re.compile(r"charset=\"?([\w.-]+)", re.IGNORECASE)
+# Texts only, and in linear time: Python's codecs by other names unescape, decompress, or take quadratic time.
+_KNOWN_CHARSET = re.compile(
+    r"(?i)utf[-_]?(8|16|32)([-_]?(le|be|sig))?|(us-)?ascii|latin[-_]?[1-9]|iso[-_]?8859[-_]\d{1,2}|iso-2022-(jp|kr)"
+    r"|(windows|cp)[-_]?\d{3,4}|koi8[-_][rtu]|mac[-_]?(roman|cyrillic)|gb2312|gbk|gb18030|big5(-?hkscs)?"
+    r"|shift[-_]?jis|euc[-_]?(jp|kr)|tis-620"
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -127,17 +134,22 @@ def _json(content: bytes) -> Any:
 
 
 def _text(content: bytes, content_type: str) -> Any:
-    charset = _CHARSET.search(content_type)
-    try:
-        text = content.decode(charset[1] if charset else "utf-8", "replace")
-    except LookupError:
-        text = content.decode("utf-8", "replace")
+    text = _decoded(content, content_type)
     if text.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
         try:
             return json.loads(text.lstrip("\ufeff"))
         except (ValueError, RecursionError):
             return text
     return text
+
+
+def _decoded(content: bytes, content_type: str) -> str:
+    """The text in the charset that it says it has; in UTF-8 where there is no such charset."""
+    charset = _CHARSET.search(content_type)
+    if charset is not None and _KNOWN_CHARSET.fullmatch(charset[1]):
+        with suppress(LookupError, UnicodeError):
+            return content.decode(charset[1], "replace")
+    return content.decode("utf-8", "replace")
 
 
 def _text_or_bytes(content: bytes) -> Any:
