@@ -13,7 +13,7 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +25,7 @@ import anyio.to_thread
 
 from isthmus.config.model import Configuration, UpstreamConfig
 from isthmus.config.places import data_folder
-from isthmus.model import Operation, Principal, UpstreamSnapshot
+from isthmus.model import Operation, Principal, Report, UpstreamSnapshot
 from isthmus.policy import Allow, Ask, Policy, UpstreamRules
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from isthmus.service.execute import ExecuteService
     from isthmus.service.host import Search
     from isthmus.service.sessions import Sessions
+    from isthmus.stores.journal import JournalFile
+    from isthmus.stores.owners import Owner
     from isthmus.validation import Validation
 
 LOCAL = Principal()
@@ -53,6 +55,8 @@ class Application:
     searching: Search
     executing: ExecuteService
     sessions: Sessions
+    journals: JournalFile
+    owner: Owner
     output_tokens: int
 
     async def search(
@@ -78,8 +82,9 @@ class Application:
     ) -> Rendered:
         """Run a program, and lay its report out for the model. `printed` hears of output as it comes."""
         from isthmus.render.results import lay_out
+        from isthmus.render.tokens import estimate
 
-        def laid_out() -> Rendered:
+        def laid_out(report: Report) -> Rendered:
             return lay_out(
                 report,
                 budget_tokens=self.output_tokens,
@@ -87,11 +92,18 @@ class Application:
                 show_session=session == "new",
             )
 
+        told: list[Rendered] = []
+
+        async def tell(report: Report) -> tuple[int, Sequence[str]]:
+            # To lay out megabytes takes seconds, in which others are to be served.
+            small = _is_small(report.value)
+            told.append(laid_out(report) if small else await anyio.to_thread.run_sync(laid_out, report))
+            return estimate(told[0].text), [each["path"] for each in told[0].facts["artifacts"]]
+
         report = await self.executing.execute(
-            code, principal=principal, session=session, timeout=timeout, printed=printed
+            code, principal=principal, session=session, timeout=timeout, printed=printed, tell=tell
         )
-        # To lay out megabytes takes seconds, in which others are to be served.
-        return laid_out() if _is_small(report.value) else await anyio.to_thread.run_sync(laid_out)
+        return told[0] if told else laid_out(report)
 
     def _keep(self, session: str, name: str, content: bytes) -> str:
         from isthmus.stores.workspace import keep
@@ -136,6 +148,8 @@ async def application(
             with anyio.CancelScope(shield=True):
                 await parts.sessions.close()
                 await parts.sandbox.close()
+                await parts.journals.close()
+                parts.owner.close()
             tasks.cancel_scope.cancel()
 
 
@@ -147,10 +161,14 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
     from isthmus.service.catalogs import Catalogs
     from isthmus.service.cleaning import Cleaning
     from isthmus.service.execute import ExecuteService, Sources
+    from isthmus.service.history import History
     from isthmus.service.host import HostOperations
     from isthmus.service.search import search
     from isthmus.service.sessions import Bounds as Resting
     from isthmus.service.sessions import Sessions
+    from isthmus.stores.journal import JournalFile
+    from isthmus.stores.journal import Kept as KeptJournals
+    from isthmus.stores.owners import Owner
     from isthmus.stores.workspace import Kept, Workspaces
     from isthmus.validation import Validation
     from isthmus_sandbox.pool import Pool
@@ -183,6 +201,9 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
         time.monotonic,
         partial(_new_id, "s"),
     )
+    kept = configuration.journal
+    journals = JournalFile(data / "journal.db", KeptJournals(kept.mb, kept.days), time.time)
+    owner = Owner(data / "run", secrets.token_hex(8))
     mark = partial(_mark, policy)
 
     async def search_now(query: str | list[str], *, upstream: str | None, detail: Detail, limit: int) -> str:
@@ -216,12 +237,13 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
         ),
         catalogs,
         gateway,
+        History(journals, sandbox, owner.id, owner.alive, room=kept.each_mb * 2**20),
         HostOperations(catalogs, search_now, policy.visible, mark),
         limits,
         Sources(_new_id, partial(secrets.token_hex, 32), time.time, time.monotonic),
         log,
     )
-    return Application(sandbox, catalogs, search_now, executing, sessions, limits.output_tokens)
+    return Application(sandbox, catalogs, search_now, executing, sessions, journals, owner, limits.output_tokens)
 
 
 def starts_at_once() -> int:

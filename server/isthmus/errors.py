@@ -10,6 +10,7 @@
     │   ├── NotFound               404, 410, or an operation that does not exist
     │   ├── RateLimited            429
     │   └── UpstreamUnavailable    no connection, time-out, 502-504; a write may have happened
+    │       └── OutcomeUnknown         an earlier run sent it, and its answer was lost: it is not sent again
     ├── ConfigurationError     the operator; `file`, `line`, `remedy`
     └── InternalError          ours
 
@@ -115,6 +116,12 @@ class UpstreamUnavailable(UpstreamError):
     ) -> None:
         super().__init__(message, status=status, body=body, hint=hint)
         self.sent = sent
+
+
+class OutcomeUnknown(UpstreamUnavailable):
+    """The same call was sent before, and what came of it is not known. Nothing was sent this time."""
+
+    code = "unknown"
 
 
 class ConfigurationError(IsthmusError):

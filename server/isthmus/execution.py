@@ -15,8 +15,12 @@ from typing import Any, Protocol
 import anyio
 from anyio.abc import TaskGroup
 
-from isthmus.errors import IsthmusError, LimitExceeded, RateLimited, Refused, UpstreamError
+from isthmus.errors import InternalError, IsthmusError, LimitExceeded, RateLimited, Refused, UpstreamError
+from isthmus.journal import Transcript
 from isthmus.ports import Guest
+from isthmus.recording import Recording
+from isthmus.replay import Diverged, Replay, program_of
+from isthmus_sandbox.frames import decode_event, decode_step
 from isthmus_sandbox.protocol import Event, GuestLost, Outcome, Program, Request, Step
 
 SURPLUS = 100
@@ -60,47 +64,101 @@ class Order:
         return before, ended
 
 
+Recover = Callable[[GuestLost], Awaitable[tuple[Guest, Transcript] | None]]
+"""Finds another guest for a program whose worker was ended from outside, with what crossed the door so far."""
+
+RECOVERIES = 2
+"""Times that a program whose worker is lost goes on in another one."""
+
+
 @dataclass(slots=True)
 class Execution:
     """Runs one program. `calls` and `parallel` are the limits of those names; `printed` hears of output as it comes."""
 
     guest: Guest
     caller: Caller
+    recording: Recording
     calls: int
     parallel: int
     printed: Callable[[str], Awaitable[None]] | None = None
+    recover: Recover | None = None
     log: Callable[[str], None] = lambda _: None
     output: list[str] = field(default_factory=list)
+    busy: float = 0.0  # seconds in which the guest was computing
     _made: int = 0
     _order: Order = field(default_factory=Order)
     _scopes: dict[int, anyio.CancelScope] = field(default_factory=dict)
     _events: list[Event] = field(default_factory=list)
+    _unanswered: list[Request] = field(default_factory=list)  # of an execution whose server was lost
     _news: anyio.Event = field(default_factory=anyio.Event)
+    _since: float = 0.0  # when the guest began to compute, in ticks
     _places: anyio.Semaphore = field(init=False)
     _tasks: TaskGroup = field(init=False)
 
     def __post_init__(self) -> None:
         self._places = anyio.Semaphore(self.parallel)
 
-    async def run(self, program: Program) -> Outcome:
+    async def run(self, program: Program, before: Transcript | None = None) -> Outcome:
         """Run the program to its end, and cancel whatever it left under way.
+
+        `before` is what crossed the door in a server that is gone: the program is brought there first.
 
         Raises:
             GuestLost: the worker is gone; its reason is for the model.
+            Diverged: the program does not do what it did before.
         """
         async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self._kept)
             try:
-                outcome = await self.guest.run(program, self.exchange)
-            except GuestLost as lost:
+                outcome = await self._conversation(program, before)
+            except (GuestLost, Diverged) as lost:
                 failure, outcome = lost, None
+            self.busy += self.recording.clock() - self._since
             self._tasks.cancel_scope.cancel()
         if outcome is None:
             raise failure
         self.output.append(outcome.output)
         return outcome
 
+    async def _conversation(self, program: Program, before: Transcript | None) -> Outcome:
+        if before is not None:
+            self._restore(before)
+        for left in range(RECOVERIES, -1, -1):
+            self._since = self.recording.clock()
+            try:
+                if before is None:
+                    return await self.guest.run(program, self.exchange)
+                return await self.guest.run(program_of(before), Replay(before, self._go_on).exchange)
+            except GuestLost as lost:
+                recovered = await self.recover(lost) if self.recover and lost.external and left else None
+                if recovered is None:
+                    raise
+                self.guest, before = recovered
+        raise AssertionError("unreachable: the last time there is no recovery")
+
+    def _restore(self, before: Transcript) -> None:
+        """What the guest asked for in the server that is gone, and was not told, is asked for again."""
+        steps = [decode_step(turn.step) for turn in before.turns]
+        self.output.extend(step.output for step in steps)
+        requests = {request.call: request for step in steps for request in step.requests}
+        told = {decode_event(text).call for turn in before.turns for text in turn.events or ()}
+        over = told.union(*(step.cancellations for step in steps), (answer.call for answer in before.undelivered))
+        self._made = len(requests)
+        self._unanswered = [request for call, request in requests.items() if call not in over]
+        self._events = [Event(answer.call, "value", text=answer.text) for answer in before.undelivered]
+
+    async def _go_on(self, step: Step, recorded: bool) -> Sequence[Event]:
+        """The first step beyond a replay. Where it was `recorded`, what it asks for is under way already."""
+        requests, self._unanswered = self._unanswered, []
+        self._made -= len(requests)
+        for request in requests:
+            self._tasks.start_soon(self._admitted(request))
+        return await self._reply(step) if recorded else await self.exchange(step)
+
     async def exchange(self, step: Step) -> Sequence[Event]:
         """Take the guest's step, and answer with the events since the last one; wait until there are some."""
+        self.busy += self.recording.clock() - self._since
+        self.recording.stepped(step)
         await self._take_output(step.output)
         for call in step.cancellations:
             self._cancel(call)
@@ -110,12 +168,17 @@ class Execution:
         else:
             for performance in performances:
                 self._tasks.start_soon(performance)
+        return await self._reply(step)
+
+    async def _reply(self, step: Step) -> Sequence[Event]:
         if not self._events and step.wake_after_ms != 0:
             self._news = anyio.Event()
             seconds = None if step.wake_after_ms is None else step.wake_after_ms / 1000
             with anyio.move_on_after(seconds):
                 await self._news.wait()
         events, self._events = self._events, []
+        self.recording.delivered(len(events))
+        self._since = self.recording.clock()
         return events
 
     async def _take_output(self, text: str) -> None:
@@ -133,12 +196,20 @@ class Execution:
         self._made += 1
         if self._made > self.calls + SURPLUS:
             raise GuestLost(f"the program went on calling after its {self.calls} calls were used up", limit="calls")
-        before, ended = self._order.enter(writes=self.caller.writes(request.operation), awaited=request.awaited)
+        writes = self.caller.writes(request.operation)
+        before, ended = self._order.enter(writes=writes, awaited=request.awaited)
         scope = self._scopes[request.call] = anyio.CancelScope()
-        return partial(self._perform, request, self._made, scope, before, ended)
+        return partial(self._perform, request, self._made, scope, before, ended, writes=writes)
 
     async def _perform(
-        self, request: Request, number: int, scope: anyio.CancelScope, before: list[anyio.Event], ended: anyio.Event
+        self,
+        request: Request,
+        number: int,
+        scope: anyio.CancelScope,
+        before: list[anyio.Event],
+        ended: anyio.Event,
+        *,
+        writes: bool,
     ) -> None:
         event = None
         try:
@@ -146,13 +217,22 @@ class Execution:
                 for earlier in before:
                     await earlier.wait()
                 async with self._places:
-                    event = await self._event(request, number)
+                    event = self.recording.answered(await self._event(request, number))
+                    if writes:
+                        await self._kept()
         finally:
             ended.set()
             self._scopes.pop(request.call, None)
         if event is not None:
             self._events.append(event)
             self._news.set()
+
+    async def _kept(self) -> None:
+        """What was noted is in the store; where that fails, it is unknown to who would continue this execution."""
+        try:
+            await self.recording.flush()
+        except InternalError as error:
+            self.log(str(error))
 
     async def _event(self, request: Request, number: int) -> Event:
         try:

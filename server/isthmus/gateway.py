@@ -17,15 +17,28 @@ from isthmus.errors import (
     InvalidArguments,
     IsthmusError,
     NotFound,
+    OutcomeUnknown,
     Refused,
     UpstreamError,
     UpstreamUnavailable,
 )
-from isthmus.journal import Journal
-from isthmus.model import Answer, Call, CallStatus, Credential, Operation, Principal, UpstreamSnapshot, UpstreamState
+from isthmus.journal import Past
+from isthmus.model import (
+    Answer,
+    Call,
+    CallStatus,
+    Credential,
+    Effect,
+    Operation,
+    Principal,
+    UpstreamSnapshot,
+    UpstreamState,
+)
 from isthmus.policy import Allow, Ask, Deny, Policy
 from isthmus.ports import CredentialSource, Upstream
+from isthmus.recording import Recording
 from isthmus.redaction import Redactor
+from isthmus_sandbox.frames import decode_event
 
 
 class Catalogs(Protocol):
@@ -74,9 +87,10 @@ class Gateway:
         positional: Sequence[Any],
         arguments: Mapping[str, Any],
         principal: Principal,
-        journal: Journal,
+        recording: Recording,
+        number: int,
     ) -> Answer:
-        """Perform one call of a program.
+        """Perform one call of a program, its `number`. What is known of it from before is not done again.
 
         Raises:
             Refused: policy does not allow it.
@@ -84,18 +98,22 @@ class Gateway:
         """
         operation = await self._resolve(name)
         call = Call(operation, bind(operation, positional, arguments), principal)
-        number = journal.sent(operation, call.arguments)
+        past = recording.sent(number, operation, call.arguments)
         under_way = False
         try:
             self._admit(call)
+            if past is not None and (answer := _known(past)) is not None:
+                recording.ended(number, "done", taken=past.execution)
+                return answer
             call = replace(call, arguments=self._validated(call))
             credential = await self._credential(call)
+            await recording.flush()
             under_way = True
             answer = await self._perform(call, credential)
         except BaseException as error:
-            journal.ended(number, _status(error, under_way))
+            recording.ended(number, "unknown" if isinstance(error, OutcomeUnknown) else _status(error, under_way))
             raise
-        journal.ended(number, "done", answer.warnings)
+        recording.ended(number, "done", answer.warnings)
         return answer
 
     async def _resolve(self, name: str) -> Operation:
@@ -159,6 +177,24 @@ class Gateway:
         if isinstance(error, UpstreamError):
             error.body = self.redactor.data(error.body)
         return error
+
+
+def _known(past: Past) -> Answer | None:
+    """The answer to a call that was made before; None where it can be made, or made again.
+
+    Raises:
+        OutcomeUnknown: it may have changed the world, and its answer is not there.
+    """
+    if past.status == "done" and past.text:
+        return Answer(decode_event(past.text).payload)
+    if past.status not in ("done", "unknown") or past.sent.effect is Effect.READ:
+        return None
+    done = past.status == "done"
+    raise OutcomeUnknown(
+        f"{past.sent.operation} was sent by {past.execution} and "
+        + ("done, but its answer was not kept" if done else "its answer was lost: whether it took effect is unknown"),
+        hint="it was not sent again: read to see whether it is there, and leave it out or send it in a new execution",
+    )
 
 
 def _status(error: BaseException, under_way: bool) -> CallStatus:

@@ -116,6 +116,7 @@ class Operation:
     tags: tuple[str, ...] = ()
     deprecated: bool = False
     accepts_more: bool = False  # arguments beyond `parameters` are passed on as they are
+    observed: int = 0  # how many answers `output` was learned from; 0 where the upstream declares it
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,7 @@ class CallRecord:
     status: CallStatus
     ms: float
     warnings: tuple[str, ...] = ()
+    taken: bool = False  # answered from the journal of the execution that this one continues
 
 
 @dataclass(frozen=True, slots=True)

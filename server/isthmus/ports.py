@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from isthmus.journal import Entry, Summary
 from isthmus.model import Answer, Call, Credential, Principal, UpstreamSnapshot
 from isthmus_sandbox.protocol import Event, Outcome, Program, Step
 
@@ -148,6 +149,43 @@ class Workspaces(Protocol):
 
         Takes as long as there is to look at and to remove: not for the event loop.
         """
+        ...
+
+
+class JournalStore(Protocol):
+    """Where journals are kept: entries are only added, and whole executions leave when they are too old or too many.
+
+    Any method raises OSError, or what the store's library raises, where the store fails.
+    """
+
+    async def append(self, execution: str, first: int, entries: Sequence[Entry]) -> None:
+        """Add entries, of which the first has the number `first`. When it returns, they outlive this process."""
+        ...
+
+    async def entries(self, execution: str) -> tuple[Entry, ...]:
+        """All entries of an execution, in order; none if there is no such."""
+        ...
+
+    async def summaries(
+        self, principal: str | None = None, session: str | None = None, limit: int = 100
+    ) -> tuple[Summary, ...]:
+        """The latest executions, the last one first."""
+        ...
+
+    async def found(self, beginning: str) -> tuple[str, ...]:
+        """The ids that begin so, at most a few."""
+        ...
+
+    async def family(self, execution: str) -> tuple[str, ...]:
+        """The execution, all that it continues, and all that continue any of those, in the order of their beginning."""
+        ...
+
+    async def claim(self, execution: str, owner: str, alive: Callable[[str], bool]) -> bool:
+        """Take over an execution; False where another server, which is `alive`, has claimed it."""
+        ...
+
+    async def close(self) -> None:
+        """Nothing more will be asked."""
         ...
 
 

@@ -23,9 +23,12 @@ from isthmus.redaction import Redactor
 from isthmus.service.admission import Admission, Bounds
 from isthmus.service.catalogs import Catalogs
 from isthmus.service.execute import ExecuteService, Sources
+from isthmus.service.history import History
 from isthmus.service.host import HostOperations
 from isthmus.service.sessions import Bounds as Resting
 from isthmus.service.sessions import Sessions
+from isthmus.stores.journal import JournalFile
+from isthmus.stores.journal import Kept as KeptJournals
 from isthmus.stores.workspace import Kept, Workspaces
 from isthmus.validation import Validation
 from isthmus_sandbox.pool import Pool
@@ -63,6 +66,7 @@ async def opened_house(upstreams: Mapping[str, Upstream], limits: Limits) -> Asy
         admission = Admission(
             Bounds(limits.executions, limits.executions_each, limits.queue, limits.queue_each, starts_at_once())
         )
+        journals = JournalFile(data / "journal.db", KeptJournals(mb=1024, days=1), time.time)
         async with pool, anyio.create_task_group() as tasks:
             tasks.start_soon(catalogs.run)
             tasks.start_soon(sessions.run)
@@ -73,6 +77,7 @@ async def opened_house(upstreams: Mapping[str, Upstream], limits: Limits) -> Asy
                 admission,
                 catalogs,
                 gateway,
+                History(journals, pool, "benchmark", lambda _: False),
                 HostOperations(catalogs, _no_search, policy.visible, lambda _: ""),
                 limits,
                 Sources(
@@ -85,4 +90,5 @@ async def opened_house(upstreams: Mapping[str, Upstream], limits: Limits) -> Asy
             )
             with anyio.CancelScope(shield=True):
                 await sessions.close()
+                await journals.close()
             tasks.cancel_scope.cancel()

@@ -12,6 +12,7 @@ from isthmus.execution import SURPLUS, Execution
 from isthmus.ports import Exchange
 from isthmus_sandbox.protocol import GuestLost, Outcome, Program, Request, Step
 from tests.simulators.guest import Script, ScriptedGuest, steps
+from tests.simulators.journal import recording
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +45,7 @@ class Recorder:
 
 
 def execution(script: Script, recorder: Recorder, *, calls: int = 100, parallel: int = 32) -> Execution:
-    return Execution(ScriptedGuest(script, Path()), recorder, calls, parallel)
+    return Execution(ScriptedGuest(script, Path()), recorder, recording(), calls, parallel)
 
 
 def request(call: int, operation: str, *, awaited: bool = True, **arguments: Any) -> Request:

@@ -8,9 +8,9 @@ import anyio
 import pytest
 
 from isthmus.catalog.catalog import Catalog
-from isthmus.errors import InvalidArguments, NotFound, Refused, UpstreamError, UpstreamUnavailable
+from isthmus.errors import InvalidArguments, NotFound, OutcomeUnknown, Refused, UpstreamError, UpstreamUnavailable
 from isthmus.gateway import Gateway
-from isthmus.journal import Began, Journal
+from isthmus.journal import Began, Ended, Entry, Past, Sent
 from isthmus.model import (
     Answer,
     CallStatus,
@@ -19,10 +19,12 @@ from isthmus.model import (
     Principal,
     UpstreamSnapshot,
     UpstreamState,
+    digest,
 )
 from isthmus.policy import Policy, UpstreamRules
 from isthmus.redaction import Redactor
 from isthmus.validation import Validation
+from tests.simulators.journal import recording
 from tests.simulators.upstream import Handler, SimulatedUpstream, operation
 
 pytestmark = pytest.mark.anyio
@@ -79,15 +81,18 @@ class House:
             Redactor([SECRET]),
             Validation().check,
         )
-        self.journal = Journal(Began("x1", "s1", "alice", "", "00", 0.0), clock=lambda: 0.0)
+        self.kept: list[Entry] = []
+        self.recording = recording(self.kept)
+        self.calls = 0
 
     async def call(self, name: str, *positional: Any, **arguments: Any) -> Answer:
+        self.calls += 1
         with anyio.fail_after(5):
-            return await self.gateway.call(name, positional, arguments, Principal("alice"), self.journal)
+            return await self.gateway.call(name, positional, arguments, Principal("alice"), self.recording, self.calls)
 
     @property
     def statuses(self) -> list[CallStatus]:
-        return [record.status for record in self.journal.calls()]
+        return [record.status for record in self.recording.calls()]
 
 
 async def test_a_call_reaches_its_upstream_with_its_credential_and_is_recorded() -> None:
@@ -197,14 +202,61 @@ async def test_an_echoed_secret_is_taken_out_of_answers_and_errors() -> None:
     assert SECRET not in f"{caught.value} {caught.value.args} {caught.value.hint} {caught.value.body}"
 
 
-def test_the_journal_holds_no_argument() -> None:
-    journal = Journal(Began("x1", "s1", "alice", "", "00", 0.0), clock=lambda: 0.0)
-    journal.sent(GET, {"number": SECRET})
-    assert SECRET not in repr(journal.entries)
+async def test_a_call_is_in_the_store_before_it_is_sent() -> None:
+    seen: list[list[Entry]] = []
+    house = House(issues__close=lambda _: seen.append([*house.kept]))
+    await house.call("tracker.issues.close", number=7)
+    [sent] = [entry for entry in seen[0] if isinstance(entry, Sent)]
+    assert (sent.operation, sent.occurrence) == ("tracker.issues.close", 0)
+    assert not any(isinstance(entry, Ended) for entry in seen[0])
 
 
-def test_equal_calls_are_told_apart_by_how_many_came_before() -> None:
-    journal = Journal(Began("x1", "s1", "alice", "", "00", 0.0), clock=lambda: 0.0)
-    for number in (1, 2, 1):
-        journal.sent(GET, {"number": number})
-    assert [entry.occurrence for entry in journal.entries if hasattr(entry, "occurrence")] == [0, 0, 1]
+async def test_calls_hold_a_digest_of_their_arguments_and_are_told_apart_by_how_many_came_before() -> None:
+    kept: list[Entry] = []
+    journal = recording(kept)
+    for call, number in enumerate((1, 2, 1), 1):
+        journal.sent(call, GET, {"number": number})
+    journal.sent(4, GET, {"number": SECRET})
+    await journal.flush()
+    assert [entry.occurrence for entry in kept if isinstance(entry, Sent)] == [0, 0, 1, 0]
+    assert SECRET not in repr(kept)
+
+
+def past(effect: Effect, status: CallStatus, text: bytes = b"") -> Past:
+    return Past("x-0", Sent(1, "tracker.issues.close", effect, digest({"number": 7}), 0, 0.0), status, text)
+
+
+async def continued(known: Past) -> tuple[House, Any]:
+    """What a call of issue 7 comes to, in a continuation of an execution that knows of it."""
+    house = House(issues__close=lambda _: "sent")
+    house.recording.earlier = {known.sent.address: known}
+    try:
+        return house, (await house.call("tracker.issues.close", number=7)).value
+    except OutcomeUnknown as error:
+        return house, error
+
+
+async def test_a_completed_call_of_the_execution_before_is_answered_from_its_journal() -> None:
+    house, value = await continued(past(Effect.WRITE, "done", b'[1,"value",{"closed":true},[]]'))
+    assert value == {"closed": True}
+    assert house.tracker.calls == []
+    [record] = house.recording.calls()
+    assert (record.status, record.taken) == ("done", True)
+
+
+@pytest.mark.parametrize("known", [past(Effect.WRITE, "unknown"), past(Effect.DESTRUCTIVE, "done")])
+async def test_a_write_whose_answer_was_lost_is_not_sent_again(known: Past) -> None:
+    house, error = await continued(known)
+    assert isinstance(error, OutcomeUnknown)
+    assert "x-0" in error.message
+    assert house.tracker.calls == []
+    assert [record.status for record in house.recording.calls()] == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    "known", [past(Effect.READ, "unknown"), past(Effect.READ, "done"), past(Effect.WRITE, "failed")]
+)
+async def test_what_can_be_sent_again_is(known: Past) -> None:
+    house, value = await continued(known)
+    assert value == "sent"
+    assert len(house.tracker.calls) == 1

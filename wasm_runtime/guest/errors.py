@@ -9,6 +9,7 @@
         ├── NotFound               404, 410, or an operation that does not exist
         ├── RateLimited            429; `retry_after` in seconds, where it was said
         └── UpstreamUnavailable    no connection, time-out, 502-504; a write may have happened
+            └── OutcomeUnknown         sent in an earlier run, whose answer was lost; not sent again
 
 The same names stand in `isthmus.errors` on the host, which sends them; `from_payload` makes one of an event.
 """
@@ -92,6 +93,12 @@ class UpstreamUnavailable(UpstreamError):
     code = "unavailable"
 
 
+class OutcomeUnknown(UpstreamUnavailable):
+    """The same call was sent in an earlier run, and what came of it is not known. It was not sent again."""
+
+    code = "unknown"
+
+
 class Deadlock(RuntimeError):
     """The program waits for what nothing will ever bring: no call is under way, no timer runs, no task can go on."""
 
@@ -112,6 +119,7 @@ PUBLIC: Mapping[str, type[Exception]] = {
         NotFound,
         RateLimited,
         UpstreamUnavailable,
+        OutcomeUnknown,
     )
 }
 """The classes by the names that programs know."""

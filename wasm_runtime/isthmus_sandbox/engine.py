@@ -115,7 +115,7 @@ class Guest:
 def _moment(ms: int) -> wasm.Record:
     """WASI's record `datetime`."""
     moment = wasm.Record()
-    moment.seconds, moment.nanoseconds = ms // 1000, ms % 1000 * 1_000_000
+    vars(moment).update(seconds=ms // 1000, nanoseconds=ms % 1000 * 1_000_000)
     return moment
 
 

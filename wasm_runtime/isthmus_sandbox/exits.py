@@ -51,8 +51,8 @@ _SIGNALS: dict[int, tuple[str, str | None]] = {
 def lost(status: int | None) -> GuestLost:
     """What became of a worker. `status` is its exit status, or minus the signal that ended it; None: unknown."""
     if status is None:
-        return GuestLost("the worker is gone")
+        return GuestLost("the worker is gone", external=True)
     reason, limit = _REASONS.get(status, (f"the worker ended with status {status}", None))
     if status < 0:
         reason, limit = _SIGNALS.get(-status, (f"the worker was ended by signal {-status}", None))
-    return GuestLost(reason, limit=limit)
+    return GuestLost(reason, limit=limit, external=-status == getattr(signal, "SIGKILL", None))

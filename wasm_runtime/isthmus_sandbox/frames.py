@@ -13,6 +13,7 @@ import json
 import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from math import isfinite
 from typing import Any, NoReturn, cast
@@ -29,7 +30,7 @@ from isthmus_sandbox.protocol import (
     Request,
     Step,
 )
-from isthmus_sandbox.values import check
+from isthmus_sandbox.values import check, clean
 
 MAX_MEMBERS = 1_000_000
 """Values in one frame of a worker: each costs the server up to a microsecond and a hundred bytes."""
@@ -367,6 +368,14 @@ def encode_events(events: Sequence[Event]) -> bytes:
         ValueError: a payload is not plain data; the message names the place: `events[0].payload["a"][3]`.
     """
     return b"[" + b",".join(encode_event(event, f"events[{at}]") for at, event in enumerate(events)) + b"]"
+
+
+def event_text(event: Event) -> bytes:
+    """An event as it travels: as `encode_event`, with what is not plain mended."""
+    try:
+        return encode_event(event)
+    except ValueError:
+        return encode_event(replace(event, payload=clean(event.payload)))
 
 
 def encode_event(event: Event, name: str = "event") -> bytes:

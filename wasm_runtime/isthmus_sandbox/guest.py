@@ -13,11 +13,10 @@ import anyio.to_thread
 
 from isthmus_sandbox import exits
 from isthmus_sandbox.channel import Channel, Disconnected
-from isthmus_sandbox.frames import decode_outcome, decode_step, encode_event, encode_program
+from isthmus_sandbox.frames import decode_outcome, decode_step, encode_event, encode_program, event_text
 from isthmus_sandbox.launcher import Process
 from isthmus_sandbox.protocol import Event, GuestLost, Outcome, Program, ProtocolViolation, Step
 from isthmus_sandbox.settings import MIB, Limits
-from isthmus_sandbox.values import clean
 from isthmus_sandbox.wire import Kind
 from isthmus_sandbox.workspace import glance, used_bytes
 
@@ -204,11 +203,8 @@ async def _decode(decoder: Callable[[bytes], _T], text: bytes) -> _T:
 
 
 def _encode(event: Event, most: int) -> bytes:
-    """An event that fits into a frame: what is not plain is mended, and what is too long becomes an error."""
-    try:
-        text = event.text or encode_event(event)
-    except ValueError:
-        text = encode_event(replace(event, payload=clean(event.payload)))
+    """An event that fits into a frame: what is too long becomes an error."""
+    text = event.text or event_text(event)
     if len(text) + 2 <= most:
         return text
     failure = {

@@ -135,12 +135,16 @@ class ProtocolViolation(Exception):
 
 
 class GuestLost(Exception):
-    """The worker is gone. `limit` names the limit that it reached, where it was one (`cpu`, `output_bytes`)."""
+    """The worker is gone. `limit` names the limit that it reached, where it was one (`cpu`, `output_bytes`).
 
-    def __init__(self, reason: str, *, limit: str | None = None) -> None:
+    `external`: something else than the program ended it, so that the same program may fare better in another.
+    """
+
+    def __init__(self, reason: str, *, limit: str | None = None, external: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.limit = limit
+        self.external = external
 
 
 class SandboxUnavailable(Exception):

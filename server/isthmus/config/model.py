@@ -165,6 +165,20 @@ class Limits(_Closed):
     )
 
 
+class JournalConfig(_Closed):
+    """What is kept of executions, in the folder for data: programs, calls and answers, for replay and resuming."""
+
+    days: float = Field(
+        default=30.0, gt=0, le=36_500, allow_inf_nan=False, description="Days after which an execution is forgotten."
+    )
+    mb: int = Field(
+        default=1024, ge=1, le=1_048_576, description="MiB of all journals; the oldest are forgotten first."
+    )
+    each_mb: int = Field(
+        default=64, ge=1, le=65_536, description="MiB of one execution's steps and answers; beyond, it has no replay."
+    )
+
+
 class Configuration(_Closed):
     """The whole of `isthmus.yaml`."""
 
@@ -173,6 +187,7 @@ class Configuration(_Closed):
     )
     policy: PolicyConfig = Field(default=PolicyConfig(), description="What programs may do, everywhere.")
     limits: Limits = Field(default=Limits(), description="Bounds of one execution.")
+    journal: JournalConfig = Field(default=JournalConfig(), description="What is kept of executions.")
     data: str | None = Field(
         default=None,
         min_length=1,

@@ -53,13 +53,10 @@ class Section:
     render: Callable[[int], str]
 
 
-def lay_out(
-    report: Report, *, budget_tokens: int, keep: Keep, show_session: bool = False, resumable: bool = False
-) -> Rendered:
+def lay_out(report: Report, *, budget_tokens: int, keep: Keep, show_session: bool = False) -> Rendered:
     """Lay out a report for the model in at most `budget_tokens`. Pure but for `keep`; never raises.
 
-    `show_session`: name the session's handle, since the model has not seen it. `resumable`: a corrected program can
-    be submitted as the continuation of a failed one.
+    `show_session`: name the session's handle, since the model has not seen it.
     """
     extraction = Extraction(keep)
     value = extraction.plain(report.value) if report.kind == "json" else report.value
@@ -70,7 +67,7 @@ def lay_out(
     ]
     # The handle comes first, so that the last line is the program's own where it has nothing to be told of.
     opening = [f"session: {one_line(report.session)}"] if show_session and report.session else []
-    closing = _closing(report, budget_tokens, resumable=resumable)
+    closing = _closing(report, budget_tokens)
     text = _assembled(opening, sections, closing, extraction, budget_tokens)
     facts = _facts(report, truncated=bool(kept), artifacts=extraction.artifacts)
     return Rendered(text, not report.ok, tuple(extraction.blocks), facts)
@@ -199,12 +196,12 @@ def _need(text: str, budget: int) -> int:
 # What is told in any case
 
 
-def _closing(report: Report, budget: int, *, resumable: bool) -> list[str]:
+def _closing(report: Report, budget: int) -> list[str]:
     lines = _error(report.error, budget // 2) if report.error else []
     lines += _notes([*report.notes, *answer_warnings(report.calls)], budget // 8)
     if calls := calls_line(report.calls, ok=report.ok, ms=report.ms):
         lines.append(f"calls: {_short(calls, budget // 5)}")
-    if resumable and not report.ok and any(call.status == "done" for call in report.calls):
+    if not report.ok and any(call.status in ("done", "unknown") for call in report.calls):
         execution = one_line(report.execution)
         lines.append(f'continue: pass session="{execution}" with the corrected code; completed calls are not repeated')
     return lines

@@ -32,7 +32,9 @@ def calls_line(calls: Sequence[CallRecord], *, ok: bool, ms: float) -> str:
             for status in _PHRASES
             if (group := [call for call in calls if call.status == status])
         )
-    return f"{told} in {_duration(ms)}"
+    taken = [call for call in calls if call.taken]
+    before = f"; of these taken over from before, not sent again: {_by_effect(taken)}" if taken else ""
+    return f"{told} in {_duration(ms)}{before}"
 
 
 def answer_warnings(calls: Sequence[CallRecord]) -> list[str]:

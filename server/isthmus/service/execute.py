@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import anyio
 
 from isthmus.config.model import Limits
-from isthmus.errors import IsthmusError
+from isthmus.errors import InternalError, IsthmusError
 from isthmus.execution import Execution
 from isthmus.gateway import Gateway
-from isthmus.journal import Began, Journal
+from isthmus.journal import Began, Entry, Finished, Resumed, Transcript
 from isthmus.model import Effect, Principal, Report, UpstreamState
 from isthmus.ports import Guest, Sandbox
+from isthmus.recording import Recording
+from isthmus.replay import Diverged
 from isthmus.service.admission import Admission, Ticket
 from isthmus.service.catalogs import Catalogs
+from isthmus.service.history import Continuation, History
 from isthmus.service.host import HostOperations
 from isthmus.service.sessions import Session, Sessions
 from isthmus_sandbox.protocol import Failure, GuestLost, Outcome, Program, Request, SandboxUnavailable
 
 Printed = Callable[[str], Awaitable[None]]
 """Hears what a program prints, as it prints it."""
+
+Tell = Callable[[Report], Awaitable[tuple[int, Sequence[str]]]]
+"""Lays a report out, while nothing else runs in its session. Gives its tokens, and the names of files it was put in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class ExecuteService:
     admission: Admission
     catalogs: Catalogs
     gateway: Gateway
+    history: History
     host: HostOperations
     limits: Limits
     sources: Sources
@@ -57,10 +66,13 @@ class ExecuteService:
         session: str | None = None,
         timeout: float | None = None,
         printed: Printed | None = None,
+        tell: Tell | None = None,
     ) -> Report:
         """Run `code` for `principal`, at most `timeout` seconds and never longer than the limit `wall`.
 
-        `session` is a handle, `new`, or None for the principal's own.
+        `session` is a handle, `new`, the id of an execution to continue, or None for the principal's own. What was
+        interrupted when its server ended goes on where it stood, if `code` is the same or empty; any other program
+        takes over the answers of the completed calls of the execution that it continues.
         """
         execution = self.sources.new_id("x")
         if failure := self._unfit(code):
@@ -68,10 +80,18 @@ class ExecuteService:
         seconds = min(timeout or self.limits.wall, self.limits.wall)
         try:
             with self.admission.join(principal) as ticket:
-                found = await self.sessions.find(principal, session)
-                return await Run(self, found, ticket, execution, code, seconds, printed).report()
+                notes = await self.history.news(principal)
+                found, continues = await self._session(principal, session)
+                run = Run(self, found, ticket, execution, code, seconds, continues, printed, tell, notes=notes)
+                return await run.report()
         except IsthmusError as error:
             return Report(execution, session or "", ok=False, error=_failure(error))
+
+    async def _session(self, principal: Principal, session: str | None) -> tuple[Session, str]:
+        """The session to run in, and the execution to continue, if `session` names one."""
+        if session is None or not session.startswith("x-"):
+            return await self.sessions.find(principal, session), ""
+        return self.sessions.reopen(principal, await self.history.session_of(principal, session)), session
 
     def _unfit(self, code: str) -> Failure | None:
         """Why the code cannot be run at all, if it cannot."""
@@ -92,87 +112,185 @@ class ExecuteService:
 
 @dataclass(slots=True)
 class Run:
-    """One execution on its way through its session."""
+    """One execution. `seconds` is how long it may take from its arrival; `continues` is what it goes on with."""
 
     service: ExecuteService
     session: Session
     ticket: Ticket
     execution: str
     code: str
-    seconds: float  # from its arrival
-    printed: Printed | None
-    journal: Journal = field(init=False)
+    seconds: float
+    continues: str = ""
+    printed: Printed | None = None
+    tell: Tell | None = None
+    recording: Recording | None = None
     notes: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        sources = self.service.sources
-        self.journal = Journal(
-            Began(
-                self.execution,
-                self.session.handle,
-                self.session.principal.name,
-                self.code,
-                sources.new_seed(),
-                sources.now(),
-            ),
-            sources.ticks,
-        )
 
     async def report(self) -> Report:
         """Run, and tell."""
-        report = Report(self.execution, self.session.handle, ok=False)
         async with self.ticket.place(self.session.turn, self.seconds):
-            report = await self._run(report)
+            try:
+                report = await self._run()
+            finally:
+                self.service.history.running.discard(self.execution)
+            if self.recording is not None:
+                report = replace(report, calls=self.recording.calls())
+            report = replace(report, notes=(*self.notes, *report.notes))
+            await self._end(report)
         await self.service.sessions.rest(self.session)
-        return replace(report, calls=tuple(self.journal.calls()), notes=(*self.notes, *report.notes))
+        return report
 
-    async def _run(self, report: Report) -> Report:
+    async def _run(self) -> Report:
         running: Execution | None = None
+        outcome: Outcome | None = None
         started = self.service.sources.ticks()
         try:
-            guest = await self._guest()
+            before = await self._begin()
             started = self.service.sources.ticks()  # the first program on a machine waits for the compiler
-            running = self._execution(guest)
+            running = self._running()
             with anyio.fail_after(self.seconds - self.ticket.waited):
-                outcome = await running.run(self._program())
+                outcome = await running.run(self._recorded.began.program, before)
+            failure = outcome.error
         except TimeoutError:
             failure = await self._timed_out()
         except GuestLost as lost:
             failure = await self._lost(lost)
+        except Diverged as diverged:
+            failure = await self._diverged(diverged)
         except SandboxUnavailable as error:
             failure = Failure("SandboxUnavailable", str(error), code="internal")
         except BaseException:
             await self._abandon()
             raise
-        else:
-            return self._told(replace(report, ms=self._ms(started)), outcome, "".join(running.output))
+        ms = (self.service.sources.ticks() - started) * 1000
+        if running is not None:
+            self._note_end(outcome, failure, ms, running.busy * 1000)
         output = "".join(running.output) if running else ""
-        return replace(report, error=failure, output=output, ms=self._ms(started))
+        report = Report(self.execution, self.session.handle, ok=False, error=failure, output=output, ms=ms)
+        return report if outcome is None else self._told(report, outcome)
 
-    def _ms(self, started: float) -> float:
-        return (self.service.sources.ticks() - started) * 1000
+    # the beginning
 
-    async def _guest(self) -> Guest:
-        guest = await self.session.enter(self.service.sandbox)
-        if self.session.dropped:
-            self.notes.append(
-                f"the variables of this session are gone: {self.session.dropped}; /workspace is still there"
-            )
-            self.session.dropped = ""
-        return guest
+    @property
+    def _recorded(self) -> Recording:
+        if self.recording is None:
+            raise RuntimeError("nothing has begun")
+        return self.recording
 
-    def _execution(self, guest: Guest) -> Execution:
-        limits = self.service.limits
-        return Execution(guest, self, limits.calls, limits.parallel, self.printed, self.service.log)
+    async def _begin(self) -> Transcript | None:
+        """A guest, and the journal. What is given crossed the door in a server that is gone, and comes first."""
+        service, history = self.service, self.service.history
+        went_on = await history.continuation(self.session.principal, self.continues) if self.continues else None
+        if went_on is not None and went_on.unfinished:
+            if self._is_same(went_on) and (recovered := await history.recover(self.session, self.continues)):
+                return self._resume(went_on, recovered[1])
+            await self._close_off(went_on.unfinished)
+        fresh, clean = await self._enter()
+        history.running.add(self.execution)
+        began = Began(
+            self.execution,
+            self.session.handle,
+            self.session.principal.name,
+            self._program(went_on),
+            service.sources.now(),
+            continues=self.continues,
+            fresh=fresh,
+            clean=clean,
+            owner=history.owner,
+        )
+        earlier = went_on.past if went_on else {}
+        self.recording = Recording(began, history.store.append, service.sources.ticks, earlier, history.room)
+        return None
 
-    def _program(self) -> Program:
+    def _is_same(self, went_on: Continuation) -> bool:
+        return self.code.strip() in ("", went_on.began.program.source.strip())
+
+    def _resume(self, went_on: Continuation, before: Transcript) -> Transcript:
+        """Go on with an execution whose server is gone, where it stood."""
+        history, sources = self.service.history, self.service.sources
+        self.execution, self.code = went_on.began.execution, went_on.began.program.source
+        history.running.add(self.execution)
+        by = Resumed(history.owner, sources.now())
+        self.recording = Recording.resumed(went_on.unfinished, by, history.store.append, sources.ticks)
+        self.session.dropped = ""
+        self.notes.append(f"{self.execution} was interrupted when its server ended; it went on from its journal")
+        return before
+
+    async def _close_off(self, entries: Sequence[Entry]) -> None:
+        """An execution without an end gets one: another program goes on in its place."""
+        end = Finished(ok=False, code="interrupted", message="its server ended", ms=0.0, busy_ms=0.0)
+        await self.service.history.store.append(self.continues, len(entries), [end])
+
+    async def _enter(self) -> tuple[bool, bool]:
+        """Have a guest. Gives whether it has run nothing yet, and whether the workspace is empty then."""
+        session, history = self.session, self.service.history
+        if session.guest is not None and not session.guest.alive:
+            await session.drop("its worker was ended from outside")
+        if session.dropped and await history.rebuild(session):
+            session.dropped = ""
+        fresh = session.guest is None
+        clean = fresh and not _holds_files(session.workspace)
+        await session.enter(self.service.sandbox)
+        if session.dropped:
+            self.notes.append(f"the variables of this session are gone: {session.dropped}; /workspace is still there")
+            session.dropped = ""
+        return fresh, clean
+
+    def _program(self, went_on: Continuation | None) -> Program:
+        """The same seed as the execution before, so that what was drawn by chance is drawn again."""
+        sources = self.service.sources
         return Program(
             source=self.code,
-            seed=self.journal.began.seed,
-            now=self.journal.began.at,
+            seed=went_on.began.program.seed if went_on else sources.new_seed(),
+            now=sources.now(),
             upstreams=tuple(sorted(self.service.gateway.upstreams)),
             output_bytes=self.service.limits.output_bytes,
         )
+
+    def _running(self) -> Execution:
+        service = self.service
+        if self.session.guest is None:
+            raise RuntimeError("a session without a guest cannot run")
+        return Execution(
+            self.session.guest,
+            self,
+            self._recorded,
+            service.limits.calls,
+            service.limits.parallel,
+            self.printed,
+            self._recover,
+            service.log,
+        )
+
+    async def _recover(self, lost: GuestLost) -> tuple[Guest, Transcript] | None:
+        """The worker was ended from outside: the program goes on in another one, if that is cheap."""
+        await self.session.drop(f"the program before ended its interpreter: {lost.reason}")
+        await self._recorded.flush()
+        recovered = await self.service.history.recover(self.session, self.execution)
+        if recovered is not None:
+            self.session.dropped = ""
+            self.notes.append("the worker was ended from outside; the program went on in another one, from its journal")
+        return recovered
+
+    # the end
+
+    def _note_end(self, outcome: Outcome | None, failure: Failure | None, ms: float, busy: float) -> None:
+        code, message = (failure.code, failure.message.partition("\n")[0][:200]) if failure else ("", "")
+        self._recorded.finished(outcome, ok=failure is None, code=code, message=message, ms=ms, busy=busy)
+
+    async def _end(self, report: Report) -> None:
+        """Lay the report out while the session is still this execution's, and keep the end of the journal."""
+        shown = await self.tell(report) if self.tell else None
+        if self.recording is not None:
+            if shown is not None:
+                self.recording.shown(*shown)
+            await self._keep()
+
+    async def _keep(self) -> None:
+        try:
+            await self._recorded.flush()
+        except InternalError as error:  # what was done is told all the same
+            self.service.log(str(error))
 
     async def _timed_out(self) -> Failure:
         seconds = self.seconds
@@ -192,22 +310,26 @@ class Run:
             return Failure("InterpreterLost", lost.reason, code="crash")
         return Failure("LimitExceeded", f"{lost.reason} (limit `{lost.limit}`)", code="limit")
 
+    async def _diverged(self, diverged: Diverged) -> Failure:
+        await self.session.drop("the program before could not be resumed")
+        return Failure(
+            "NotResumed",
+            f"it did not go as its journal says ({diverged}), so nothing was called",
+            hint="submit the rest as a program of its own, with this execution's id as `session`",
+            code="internal",
+        )
+
     async def _abandon(self) -> None:
         """The client has gone, or worse: the guest was stopped in the middle, and cannot be used again."""
         with anyio.CancelScope(shield=True):
             await self.session.drop("the program before was cancelled")
+            if self.recording is not None:
+                self._note_end(None, Failure("Cancelled", "the client went away", code="cancelled"), 0.0, 0.0)
+                await self._keep()
 
-    def _told(self, report: Report, outcome: Outcome, output: str) -> Report:
+    def _told(self, report: Report, outcome: Outcome) -> Report:
         self.notes.extend(self._missing())
-        return replace(
-            report,
-            ok=outcome.ok,
-            kind=outcome.kind,
-            value=outcome.value,
-            output=output,
-            error=outcome.error,
-            notes=outcome.notes,
-        )
+        return replace(report, ok=outcome.ok, kind=outcome.kind, value=outcome.value, notes=outcome.notes)
 
     def _missing(self) -> list[str]:
         """Upstreams that are not there, where the program mentions them."""
@@ -229,9 +351,19 @@ class Run:
         if request.operation.startswith("isthmus."):
             return await self.service.host.answer(request)
         answer = await self.service.gateway.call(
-            request.operation, request.positional, request.arguments, self.session.principal, self.journal
+            request.operation,
+            request.positional,
+            request.arguments,
+            self.session.principal,
+            self._recorded,
+            request.call,
         )
         return answer.value
+
+
+def _holds_files(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(entries)
 
 
 def _failure(error: IsthmusError) -> Failure:

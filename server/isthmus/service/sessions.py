@@ -94,6 +94,13 @@ class Sessions:
             return self._own_of(principal)
         return self._known(principal, handle)
 
+    def reopen(self, principal: Principal, handle: str) -> Session:
+        """The session of a handle that was this principal's, as its journal says; without its files, if it expired."""
+        try:
+            return self._known(principal, handle)
+        except NotFound:
+            return self._open(principal, handle)
+
     def workspace(self, handle: str) -> Path | None:
         """The directory of a session's files on this machine; None where there is no such session."""
         session = self._sessions.get(handle)

@@ -1,0 +1,250 @@
+"""What journals are good for while a server runs: executions are continued, resumed, and their sessions rebuilt.
+
+To rebuild a session is to run its programs again, in a new guest and an empty workspace, answered from their journals:
+nothing is called. It is done where it is cheap, and it counts only if every step, every outcome and every file in the
+end are the same as they were; else the session goes on without its variables, and the model is told.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import anyio.to_thread
+
+from isthmus.errors import NotFound, Refused
+from isthmus.journal import (
+    Address,
+    Began,
+    Entry,
+    Past,
+    Resumed,
+    Summary,
+    Transcript,
+    began_of,
+    past_of,
+    transcript_of,
+)
+from isthmus.model import Principal
+from isthmus.ports import Guest, JournalStore, Sandbox
+from isthmus.replay import Diverged, Replay, program_of
+from isthmus.service.sessions import Session
+from isthmus_sandbox.protocol import Event, GuestLost, SandboxUnavailable, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Cheap:
+    """How much is run again rather than tell the model: milliseconds of computing, programs, bytes of journals."""
+
+    busy_ms: float = 3_000.0
+    programs: int = 50
+    bytes: int = 32 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """An execution to go on with: its head, what is known of its calls, and all its entries if it has no end."""
+
+    began: Began
+    past: Mapping[Address, Past]
+    unfinished: tuple[Entry, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class History:
+    """The journals of this server and of those before it. `alive` tells whether another server lives."""
+
+    store: JournalStore
+    sandbox: Sandbox
+    owner: str
+    alive: Callable[[str], bool]
+    room: int = 64 * 2**20  # bytes of steps and answers that are kept of one execution
+    cheap: Cheap = field(default_factory=Cheap)
+    running: set[str] = field(default_factory=set)  # executions, in this server
+    _told: set[Principal] = field(default_factory=set)  # who has heard of what was interrupted
+
+    async def session_of(self, principal: Principal, execution: str) -> str:
+        """The handle of the session in which an execution ran.
+
+        Raises:
+            NotFound: there is no such execution of this principal.
+        """
+        return began_of(await self._entries(principal, execution)).session
+
+    async def _entries(self, principal: Principal, execution: str) -> tuple[Entry, ...]:
+        entries = await self.store.entries(execution)
+        if not entries or began_of(entries).principal != principal.name:
+            raise NotFound(
+                f"there is no execution {execution!r}: it is no longer kept, or never was",
+                hint="leave `session` out to run a program in your own session",
+            )
+        return entries
+
+    async def continuation(self, principal: Principal, execution: str) -> Continuation:
+        """What there is to go on with.
+
+        Raises:
+            NotFound: there is no such execution of this principal.
+            Refused: it is still running.
+        """
+        entries = await self._entries(principal, execution)
+        journals = [await self.store.entries(each) for each in await self.store.family(execution)]
+        for each in journals:
+            if not _over(each):
+                await self._take(each)
+        began, past = began_of(entries), past_of(journals)
+        return Continuation(began, past, () if _over(entries) else entries)
+
+    async def _take(self, entries: Sequence[Entry]) -> None:
+        """Take an execution without an end from the server that ran it, which must be gone."""
+        execution = began_of(entries).execution
+        owner = next((e.owner for e in reversed(entries) if isinstance(e, Resumed)), began_of(entries).owner)
+        at_work = execution in self.running or (owner != self.owner and self.alive(owner))
+        if at_work or not await self.store.claim(execution, self.owner, self.alive):
+            raise Refused(f"{execution} is still running", remedy="wait for its result, or for its end")
+
+    async def news(self, principal: Principal) -> list[str]:
+        """What the principal is to hear at the start: executions that were interrupted when their server ended."""
+        if principal in self._told:
+            return []
+        self._told.add(principal)
+        latest = await self.store.summaries(principal=principal.name, limit=10)
+        return [
+            f"{each.execution} was interrupted when its server ended, after {each.calls} calls; "
+            f'to go on where it stood, pass session="{each.execution}" and empty code'
+            for each in latest
+            if each.ok is None and each.owner != self.owner and not self.alive(each.owner)
+        ]
+
+    async def rebuild(self, session: Session) -> bool:
+        """Give the session a guest with the variables that it had. False, and nothing changed, where it cannot be."""
+        programs = await self._programs(session, None)
+        if not programs:
+            return False
+        return await self._rebuilt(session, programs, whole=True)
+
+    async def recover(self, session: Session, execution: str) -> tuple[Guest, Transcript] | None:
+        """Another guest for an execution whose worker is gone, and what crossed the door so far; or None."""
+        entries = await self.store.entries(execution)
+        transcript = transcript_of(entries)
+        programs = await self._programs(session, began_of(entries))
+        if transcript.omitted or programs is None:
+            return None
+        if not await self._rebuilt(session, programs, whole=False) or session.guest is None:
+            return None
+        return session.guest, transcript
+
+    async def _programs(self, session: Session, current: Began | None) -> list[Transcript] | None:
+        """What the session's guest has run before `current`; None where that is too dear, or cannot be run again."""
+        latest = await self.store.summaries(session=session.handle, limit=self.cheap.programs + 1)
+        if current is not None:
+            if latest[0].execution != current.execution:
+                return None  # another program has run since
+            latest = latest[1:]
+        programs: list[Summary] = []
+        fresh, clean = (current.fresh, current.clean) if current else (False, False)
+        for each in latest:
+            if fresh:
+                break
+            programs.append(each)
+            fresh, clean = each.fresh, each.clean
+        dear = (
+            len(programs) > self.cheap.programs
+            or sum(each.busy_ms for each in programs) > self.cheap.busy_ms
+            or sum(each.bytes for each in programs) > self.cheap.bytes
+        )
+        if dear or not (fresh and clean) or any(each.ok is None for each in programs):
+            return None
+        transcripts = [transcript_of(await self.store.entries(each.execution)) for each in reversed(programs)]
+        return transcripts if all(map(_repeatable, transcripts)) else None
+
+    async def _rebuilt(self, session: Session, programs: Sequence[Transcript], *, whole: bool) -> bool:
+        """Run the programs again in a workspace of their own, which takes the old one's place if all is as it was."""
+        files = session.workspace
+        before = files.with_name("before")
+        await anyio.to_thread.run_sync(_put_aside, files, before)
+        try:
+            session.guest = await self.sandbox.open(files)
+            for transcript in programs:
+                await run_again(session.guest, transcript)
+                await anyio.to_thread.run_sync(_bring, transcript.files, before, files)
+            same = not whole or await anyio.to_thread.run_sync(_same, before, files)
+        except (Diverged, GuestLost, SandboxUnavailable, OSError):
+            same = False
+        if same:
+            await anyio.to_thread.run_sync(shutil.rmtree, before)
+            return True
+        if session.guest is not None:
+            await session.guest.close()
+            session.guest = None
+        await anyio.to_thread.run_sync(_put_back, before, files)
+        return False
+
+
+async def run_again(guest: Guest, transcript: Transcript) -> None:
+    """Run an execution again in a guest that stands where it stood then.
+
+    Raises:
+        Diverged: it goes otherwise.
+        GuestLost: the worker is gone.
+    """
+    replay = Replay(transcript, _no_more)
+    replay.compare(await guest.run(program_of(transcript), replay.exchange))
+
+
+async def _no_more(_step: Step, recorded: bool) -> Sequence[Event]:
+    raise Diverged(0, "the record ends here" if recorded else "the program goes on where it ended before")
+
+
+def _over(entries: Sequence[Entry]) -> bool:
+    return transcript_of(entries).finished is not None
+
+
+def _repeatable(transcript: Transcript) -> bool:
+    return not transcript.omitted and transcript.finished is not None and bool(transcript.finished.text)
+
+
+# ---------------------------------------------------------------- workspaces
+
+
+def _put_aside(files: Path, before: Path) -> None:
+    if before.exists():  # a server was lost while it rebuilt this session
+        _put_back(before, files)
+    files.rename(before)
+    files.mkdir(mode=0o700)
+
+
+def _put_back(before: Path, files: Path) -> None:
+    shutil.rmtree(files, ignore_errors=True)
+    before.rename(files)
+
+
+def _bring(names: Sequence[str], before: Path, files: Path) -> None:
+    """Files that the host itself had put there, of what did not fit into a result."""
+    for name in names:
+        file = PurePosixPath(name).name
+        if (before / file).is_file() and not (before / file).is_symlink():
+            shutil.copyfile(before / file, files / file, follow_symlinks=False)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same files, links and folders, byte for byte."""
+    mine, theirs = (sorted(os.scandir(each), key=lambda entry: entry.name) for each in (one, other))
+    if [each.name for each in mine] != [each.name for each in theirs]:
+        return False
+    return all(_alike(left, right) for left, right in zip(mine, theirs, strict=True))
+
+
+def _alike(left: os.DirEntry[str], right: os.DirEntry[str]) -> bool:
+    kinds = [(each.is_symlink(), each.is_dir(follow_symlinks=False)) for each in (left, right)]
+    if kinds[0] != kinds[1]:
+        return False
+    if left.is_symlink():
+        return Path(left.path).readlink() == Path(right.path).readlink()
+    if left.is_dir(follow_symlinks=False):
+        return _same(Path(left.path), Path(right.path))
+    return filecmp.cmp(left.path, right.path, shallow=False)

@@ -1,0 +1,313 @@
+"""Journals in SQLite: one file, which several servers may share, and to which entries are only ever added.
+
+Whole executions leave it when they are too old, or when there are too many. What was appended outlives the process
+at once, and the machine's failure from the next checkpoint on.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from isthmus.errors import ConfigurationError, InternalError
+from isthmus.journal import (
+    Answered,
+    Began,
+    Delivered,
+    Ended,
+    Entry,
+    Finished,
+    Omitted,
+    Resumed,
+    Sent,
+    Shown,
+    Stepped,
+    Summary,
+    began_of,
+)
+from isthmus.model import Effect
+from isthmus_sandbox.protocol import Program
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS executions (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, session TEXT NOT NULL, principal TEXT NOT NULL,
+    continues TEXT NOT NULL, at REAL NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS executions_of_session ON executions (session);
+CREATE INDEX IF NOT EXISTS executions_continuing ON executions (continues) WHERE continues <> '';
+CREATE TABLE IF NOT EXISTS entries (
+    execution TEXT NOT NULL , number INTEGER NOT NULL, kind TEXT NOT NULL,
+    facts TEXT NOT NULL, text BLOB NOT NULL, PRIMARY KEY (execution, number)
+) STRICT;
+CREATE INDEX IF NOT EXISTS endings ON entries (execution, kind) WHERE kind IN ('finished', 'shown', 'resumed');
+CREATE TABLE IF NOT EXISTS claims (execution TEXT PRIMARY KEY, owner TEXT NOT NULL) STRICT;
+"""
+_NEW = "INSERT INTO executions (id, session, principal, continues, at) VALUES (?, ?, ?, ?, ?)"
+_VERSION = 1
+_LARGE = 256 * 1024  # bytes: more is written off the event loop
+_CHECKPOINT_EVERY = 1000  # appends
+_MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept: at most so many MiB in all, and nothing older than so many days."""
+
+    mb: int
+    days: float
+
+
+class JournalFile:
+    """Implements the port `JournalStore`. `now` gives seconds since the epoch."""
+
+    def __init__(self, path: Path | None, kept: Kept, now: Callable[[], float]) -> None:
+        """Open the file, or make it for its owner alone. None: in memory, for as long as this object lives.
+
+        Raises:
+            ConfigurationError: it is none of ours, or cannot be opened.
+        """
+        self._kept = kept
+        self._now = now
+        self._lock = threading.Lock()  # the connection is used by the event loop, and by its threads
+        self._appends = 0
+        try:
+            if path is not None:
+                path.touch(mode=0o600)
+            self._connection = _opened(path)
+        except (sqlite3.Error, OSError) as error:
+            raise ConfigurationError(
+                f"the journal {path} cannot be used: {error}",
+                remedy="move it away, or name another folder, as data: /path/to/folder",
+            ) from None
+
+    async def append(self, execution: str, first: int, entries: Sequence[Entry]) -> None:
+        """Add entries to an execution's journal, of which the first has the given number."""
+        size = sum(len(getattr(entry, "text", b"")) for entry in entries)
+        append = partial(self._append, execution, first, entries)
+        if size > _LARGE:
+            await anyio.to_thread.run_sync(append)
+        else:
+            append()
+        self._appends += 1
+        if self._appends % _CHECKPOINT_EVERY == 0:
+            await anyio.to_thread.run_sync(self._tidy)
+
+    async def entries(self, execution: str) -> tuple[Entry, ...]:
+        """All entries of an execution, in order; none if there is no such."""
+        rows = await self._all("SELECT kind, facts, text FROM entries WHERE execution = ? ORDER BY number", execution)
+        return tuple(_entry(*row) for row in rows)
+
+    async def summaries(
+        self, principal: str | None = None, session: str | None = None, limit: int = 100
+    ) -> tuple[Summary, ...]:
+        """The latest executions, the last one first."""
+        rows = await self._all(
+            """
+            SELECT id, session, principal, continues, at,
+                (SELECT facts FROM entries WHERE execution = id AND kind = 'began'),
+                (SELECT facts FROM entries WHERE execution = id AND kind = 'finished'),
+                (SELECT facts FROM entries WHERE execution = id AND kind = 'shown'),
+                (SELECT facts FROM entries WHERE execution = id AND kind = 'resumed' ORDER BY number DESC LIMIT 1),
+                (SELECT count(*) FROM entries WHERE execution = id AND kind = 'sent'),
+                (SELECT coalesce(sum(length(text)), 0) FROM entries WHERE execution = id)
+            FROM executions
+            WHERE (?1 IS NULL OR principal = ?1) AND (?2 IS NULL OR session = ?2)
+            ORDER BY number DESC LIMIT ?3
+            """,
+            *(principal, session, limit),
+        )
+        return tuple(_summary(*row) for row in rows)
+
+    async def found(self, beginning: str) -> tuple[str, ...]:
+        """The ids that begin so, at most a few."""
+        pattern = "".join(f"[{char}]" if char in "*?[" else char for char in beginning) + "*"
+        rows = await self._all("SELECT id FROM executions WHERE id GLOB ? ORDER BY number DESC LIMIT 5", pattern)
+        return tuple(row[0] for row in rows)
+
+    async def family(self, execution: str) -> tuple[str, ...]:
+        """The execution, all that it continues, and all that continue those, in the order in which they began."""
+        rows = await self._all(
+            """
+            WITH RECURSIVE
+                up (id) AS (SELECT ?1 UNION SELECT continues FROM executions JOIN up USING (id) WHERE continues <> ''),
+                down (id) AS (SELECT id FROM up UNION SELECT e.id FROM executions e JOIN down ON e.continues = down.id)
+            SELECT id FROM executions JOIN down USING (id) ORDER BY number
+            """,
+            execution,
+        )
+        return tuple(row[0] for row in rows)
+
+    async def claim(self, execution: str, owner: str, alive: Callable[[str], bool]) -> bool:
+        """Take over an execution that has no end; False where another server that is `alive` has it."""
+        return await anyio.to_thread.run_sync(partial(self._claim, execution, owner, alive))
+
+    async def close(self) -> None:
+        """Write everything to the file, and close it."""
+        await anyio.to_thread.run_sync(self._close)
+
+    # in whatever thread
+
+    def _append(self, execution: str, first: int, entries: Sequence[Entry]) -> None:
+        rows = [(execution, first + at, *_row(entry)) for at, entry in enumerate(entries)]
+        try:
+            with self._transaction():
+                if first == 0:
+                    self._connection.execute(_NEW, _head(began_of(entries)))
+                self._connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", rows)
+        except sqlite3.Error as error:
+            raise InternalError(
+                f"the journal cannot be written: {error}",
+                hint="nothing is sent that is not noted before; the operator can look at the folder for data",
+            ) from None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def _claim(self, execution: str, owner: str, alive: Callable[[str], bool]) -> bool:
+        with self._transaction():
+            row = self._connection.execute("SELECT owner FROM claims WHERE execution = ?", (execution,)).fetchone()
+            free = row is None or row[0] == owner or not alive(row[0])
+            if free:
+                self._connection.execute("INSERT OR REPLACE INTO claims VALUES (?, ?)", (execution, owner))
+        return free
+
+    def _tidy(self) -> None:
+        """Let go of what is too old or too much, and bring the rest into the file."""
+        self._expire("at < ?", self._now() - self._kept.days * 86_400)
+        while self._size() > self._kept.mb * _MIB and self._expire(
+            "number <= (SELECT min(number) + (max(number) - min(number)) / 10 FROM executions)"
+        ):
+            pass
+        with self._lock:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _expire(self, which: str, *values: float) -> int:
+        with self._transaction():
+            for table in ("entries", "claims"):
+                chosen = f"SELECT id FROM executions WHERE {which}"  # noqa: S608 - both are written above
+                self._connection.execute(f"DELETE FROM {table} WHERE execution IN ({chosen})", values)  # noqa: S608
+            return self._connection.execute(f"DELETE FROM executions WHERE {which}", values).rowcount  # noqa: S608
+
+    def _size(self) -> int:
+        """Bytes in use; what was deleted is used again, so that the file does not grow beyond its bound for long."""
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        (size,) = self._connection.execute("PRAGMA page_size").fetchone()
+        return int((pages - free) * size)
+
+    def _close(self) -> None:
+        self._tidy()
+        with self._lock:
+            self._connection.close()
+
+    async def _all(self, query: str, *values: Any) -> list[Any]:
+        def fetched() -> list[Any]:
+            with self._lock, closing(self._connection.execute(query, values)) as cursor:
+                return cursor.fetchall()
+
+        return await anyio.to_thread.run_sync(fetched)
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=10)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # done by `_tidy`, off the event loop
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in (0, _VERSION):
+        raise sqlite3.DatabaseError(f"it is of version {version}, and this server writes version {_VERSION}")
+    connection.executescript(_SCHEMA)
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
+    return connection
+
+
+# ---------------------------------------------------------------- entries as rows
+
+_KINDS: dict[str, Callable[..., Entry]] = {
+    kind.__name__.lower(): kind
+    for kind in (Began, Stepped, Sent, Ended, Answered, Delivered, Finished, Shown, Resumed, Omitted)
+}
+
+
+def _row(entry: Entry) -> tuple[str, str, bytes]:
+    facts = {name: getattr(entry, name) for name in type(entry).__slots__}
+    text = facts.pop("text", b"")
+    return type(entry).__name__.lower(), json.dumps(facts, default=asdict), text
+
+
+def _entry(kind: str, facts: str, text: bytes) -> Entry:
+    fields: dict[str, Any] = json.loads(facts)
+    match kind:
+        case "began":
+            fields["program"] = _program(fields["program"])
+        case "sent":
+            fields["effect"] = Effect(fields["effect"])
+        case "stepped" | "answered" | "finished":
+            fields["text"] = text
+    return _KINDS[kind](**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+
+
+def _head(began: Began) -> tuple[str, str, str, str, float]:
+    return began.execution, began.session, began.principal, began.continues, began.at
+
+
+def _program(fields: dict[str, Any]) -> Program:
+    return Program(
+        source=fields["source"],
+        seed=fields["seed"],
+        now=fields["now"],
+        upstreams=tuple(fields["upstreams"]),
+        output_bytes=fields["output_bytes"],
+    )
+
+
+def _summary(
+    id_: str,
+    session: str,
+    principal: str,
+    continues: str,
+    at: float,
+    began: str,
+    finished: str | None,
+    shown: str | None,
+    resumed: str | None,
+    calls: int,
+    size: int,
+) -> Summary:
+    head, end = json.loads(began), json.loads(finished or "{}")
+    return Summary(
+        execution=id_,
+        session=session,
+        principal=principal,
+        continues=continues,
+        at=at,
+        fresh=head["fresh"],
+        clean=head["clean"],
+        owner=json.loads(resumed)["owner"] if resumed else head["owner"],
+        ok=end.get("ok"),
+        code=end.get("code", ""),
+        message=end.get("message", ""),
+        ms=end.get("ms", 0.0),
+        busy_ms=end.get("busy_ms", 0.0),
+        calls=calls,
+        tokens=json.loads(shown or "{}").get("tokens", 0),
+        bytes=size,
+        first_line=next((line for line in head["program"]["source"].splitlines() if line.strip()), ""),
+    )
