@@ -13,7 +13,10 @@ import traceback
 from isthmus_sandbox.protocol import SandboxUnavailable
 from tests.benchmarks.frame import Benchmark, NotMeasured
 
-MODULES = ("guest", "wire", "calls", "waiting", "start", "search", "memory", "cpu", "tokens")
+ON_DEMAND = {"soak"}
+"""Modules that are run only when they are named: they take long."""
+
+MODULES = ("guest", "wire", "calls", "waiting", "scale", "start", "search", "memory", "cpu", "tokens", "soak")
 """The modules with benchmarks, in the order of the table. Each is imported when it is wanted, and may be unable to."""
 
 
@@ -27,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} processors, load {load}")
     counts = {"met": 0, "missed": 0, "": 0, "broken": 0, "not measured": 0}
     for module in MODULES:
+        if module in ON_DEMAND and not chosen.names and not chosen.list:
+            continue
         try:
             benchmarks: tuple[Benchmark, ...] = importlib.import_module(f"tests.benchmarks.{module}").BENCHMARKS
         except ImportError as error:

@@ -49,13 +49,18 @@ async def _no_search(query: str | list[str], *, upstream: str | None, detail: st
 
 
 @asynccontextmanager
-async def opened_house(upstreams: Mapping[str, Upstream], limits: Limits) -> AsyncIterator[ExecuteService]:
-    """`execute` as the server has it, policy and gateway included, but for the face and the text."""
+async def opened_house(
+    upstreams: Mapping[str, Upstream], limits: Limits, data: Path | None = None
+) -> AsyncIterator[ExecuteService]:
+    """`execute` as the server has it, policy and gateway included, but for the face and the text.
+
+    `data` is the folder for what outlives a server; by default one that is removed.
+    """
     policy = Policy(frozenset(Effect))
     catalogs = Catalogs(upstreams, policy.classify, policy.visible)
     gateway = Gateway(catalogs, upstreams, policy, StaticCredentials({}), Redactor(()), Validation().check)
     with tempfile.TemporaryDirectory(prefix="isthmus-benchmark-") as folder:
-        data = Path(folder)
+        data = data or Path(folder)
         sessions = Sessions(
             Workspaces(data / "sessions", Kept(limits.session_kept, limits.kept_sessions, limits.kept_mb), time.time),
             Resting(limits.sessions, limits.sessions_each, limits.sessions_mb, limits.session_idle),

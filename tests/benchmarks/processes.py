@@ -52,11 +52,13 @@ def _on_cpu(pid: int) -> float:
 
 def memory_mb(root: int | None = None) -> float:
     """Megabytes of the tree by proportional share (PSS): pages in common are counted once."""
-    total = 0
-    for pid in tree(os.getpid() if root is None else root):
-        try:
-            lines = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total / 1000
+    return sum(memory_of(pid) for pid in tree(os.getpid() if root is None else root))
+
+
+def memory_of(pid: int) -> float:
+    """Megabytes of one process by proportional share; 0 where it has ended."""
+    try:
+        lines = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000
