@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect_right
+from collections.abc import Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +31,15 @@ _SECTION = b"isthmus-inputs"
 _TOOLS = ("componentize-py", "tzdata")
 _RUN_TOOL = "import componentize_py; componentize_py.script()"  # it has no __main__
 _WORLD, _MODULE = "sandbox", "guest.main"
+
+# As in guest/image.py.
+_MAGIC = b"isthmus: objects to become immortal:"
+_ALIGNMENT = 8
+_MAP_BYTES = 128 * 2**20 // _ALIGNMENT // 8
+
+_IMMORTAL = 5 << 28  # CPython's _Py_IMMORTAL_INITIAL_REFCNT where pointers have 32 bits
+_FEWEST_OBJECTS = 50_000
+_CUSTOM, _CORE_MODULE, _DATA = 0, 1, 11  # sections
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
@@ -58,8 +69,10 @@ def build(root: Path, *, force: bool = False) -> Path:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="isthmus-build-") as staging:
         made = _componentize(runtime / "guest", wit, Path(staging))
-        with made.open("ab") as file:
-            file.write(section)
+        component = bytearray(made.read_bytes())
+        if (count := Image(component).make_objects_immortal()) < _FEWEST_OBJECTS:
+            raise SystemExit(f"only {count} objects were found in the component; is its interpreter another one?")
+        made.write_bytes(component + section)
         _replace(made, target)
     _say(f"made {target.name}, {target.stat().st_size / 1e6:.1f} MB, in {time.monotonic() - started:.0f} s")
     return target
@@ -98,6 +111,123 @@ def _componentize(guest: Path, wit: Path, staging: Path) -> Path:
     return made
 
 
+class Image:
+    """The interpreter's memory as it stands in a component: the data segments of one of its core modules.
+
+    Addresses are the guest's. Changes are made in place: no length changes.
+    """
+
+    def __init__(self, component: bytearray) -> None:
+        self._bytes = component
+        self._segments = sorted(_data_segments(component))
+        self._starts = [address for address, _, _ in self._segments]
+
+    def make_objects_immortal(self) -> int:
+        """Give each object that `guest/image.py` has marked the count of references that CPython never changes.
+
+        A mark may have outlived its object: what stands there then has no count and no type, and is left.
+
+        Returns: how many there are.
+        Raises:
+            SystemExit: the component is not what it is thought to be.
+        """
+        start = self._map()
+        count = 0
+        for address in self._marked(start):
+            if self._is_object(address):
+                at = self._place(address)
+                self._bytes[at : at + 4] = _IMMORTAL.to_bytes(4, "little")
+                count += 1
+        for _, at, length in self._parts(start - len(_MAGIC), len(_MAGIC) + _MAP_BYTES):
+            self._bytes[at : at + length] = bytes(length)
+        return count
+
+    def _map(self) -> int:
+        """The address of the map."""
+        place = self._bytes.find(_MAGIC)
+        for address, at, length in self._segments:
+            if at <= place < at + length:
+                return address + place - at + len(_MAGIC)
+        raise SystemExit("the component holds no map of its objects")
+
+    def _marked(self, start: int) -> Iterator[int]:
+        for address, at, length in self._parts(start, _MAP_BYTES):
+            for offset, byte in enumerate(self._bytes[at : at + length], address - start):
+                for bit in range(8) if byte else ():
+                    if byte >> bit & 1:
+                        yield (offset * 8 + bit) * _ALIGNMENT
+
+    def _is_object(self, address: int) -> bool:
+        """Whether there are a count of references and a type. What was freed begins with an address, or with 0."""
+        count = self._word(address)
+        return 0 < count < self._starts[0] and self._is_type(self._word(address + 4))
+
+    def _is_type(self, address: int) -> bool:
+        """Whether an object's type, its type's type and so on end at `type`, which is its own."""
+        for _ in range(4):
+            above = self._word(address + 4)
+            if above == address:
+                return address > 0
+            address = above
+        return False
+
+    def _word(self, address: int) -> int:
+        at = self._place(address)
+        return int.from_bytes(self._bytes[at : at + 4], "little") if at else 0
+
+    def _place(self, address: int) -> int:
+        """Where the word at an address stands in the component; 0 if nowhere, being 0 itself."""
+        start, at, length = self._segments[bisect_right(self._starts, address) - 1]
+        return at + address - start if start <= address <= start + length - 4 else 0
+
+    def _parts(self, address: int, length: int) -> Iterator[tuple[int, int, int]]:
+        """The parts of a range of memory that are in the component: address, place, length. The others are 0."""
+        for start, at, size in self._segments:
+            first, last = max(start, address), min(start + size, address + length)
+            if first < last:
+                yield first, at + first - start, last - first
+
+
+def _data_segments(component: bytes | bytearray) -> Iterator[tuple[int, int, int]]:
+    """Address, place in the file and length of each, in whatever module."""
+    for kind, start, end in _sections(component, 8, len(component)):
+        if kind == _CORE_MODULE:
+            for inner, at, _ in _sections(component, start + 8, end):
+                if inner == _DATA:
+                    yield from _segments_of(component, at)
+
+
+def _sections(binary: bytes | bytearray, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Kind, start and end of each section of a component or module."""
+    while at < end:
+        length, start = _number(binary, at + 1)
+        yield binary[at], start, start + length
+        at = start + length
+
+
+def _segments_of(module: bytes | bytearray, at: int) -> Iterator[tuple[int, int, int]]:
+    count, at = _number(module, at)
+    for _ in range(count):
+        # Active, in the first memory, at the value of `i32.const`.
+        if module[at : at + 2] != b"\x00\x41":
+            raise SystemExit("the component has a data segment of another kind than componentize-py makes")
+        address, at = _number(module, at + 2, signed=True)
+        length, at = _number(module, at + 1)
+        yield address % 2**32, at, length
+        at += length
+
+
+def _number(binary: bytes | bytearray, at: int, *, signed: bool = False) -> tuple[int, int]:
+    """A number in LEB128, and where it ends."""
+    value = shift = 0
+    while True:
+        byte = binary[at]
+        value |= (byte & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if byte < 0x80:
+            return (value - (1 << shift) if signed and byte & 0x40 else value), at
+
+
 def _package(name: str) -> Path:
     spec = find_spec(name)
     if spec is None or spec.origin is None:
@@ -108,7 +238,7 @@ def _package(name: str) -> Path:
 def _custom_section(digest: str) -> bytes:
     """A section that WebAssembly ignores: its id (0), its length, the length of its name, its name, what is in it."""
     content = bytes([len(_SECTION)]) + _SECTION + digest.encode("ascii")
-    return bytes([0, len(content)]) + content
+    return bytes([_CUSTOM, len(content)]) + content
 
 
 def _ends_with(path: Path, section: bytes) -> bool:

@@ -135,3 +135,32 @@ async def test_faults_end_the_program_and_not_the_guest(settings: Settings, sour
         assert "/0/" not in outcome.error.trace
         assert "/python/" not in outcome.error.trace
         assert await box.value("a = None\n1 + 1") == 2
+
+
+async def test_a_fresh_guest_shows_nothing_of_what_was_run_to_prepare_it(settings: Settings) -> None:
+    async with session(settings) as here:
+        assert await here.value(
+            "import asyncio, linecache\n"
+            "[[name for name in linecache.cache if name.startswith('<program')], "
+            " len(asyncio.all_tasks(asyncio.get_event_loop())),"
+            " [name for name in globals() if name[0] != '_']]"
+        ) == [["<program 1>"], 0, ["asyncio", "linecache"]]
+        outcome = await here.run("await github.get()")
+        assert outcome.ok, outcome.error  # the calls of the session begin at 1, or the host would refuse this one
+
+
+async def test_using_what_the_image_holds_writes_no_count_of_references_into_it(settings: Settings) -> None:
+    async with session(settings) as here:
+        assert await here.value(
+            "import json, sys\n"
+            "def references():\n"
+            "    return [sys.getrefcount(each) for each in (json.dumps, json.JSONEncoder, json.dumps.__code__)]\n"
+            "before = references()\n"
+            "more = [json.dumps, json.JSONEncoder, json.dumps.__code__] * 10\n"
+            "before == references() and min(before) > 2**30"
+        )
+
+
+async def test_the_collector_passes_the_image_by(settings: Settings) -> None:
+    async with session(settings) as here:
+        assert await here.value("import gc\ngc.collect()\ngc.collect()\nlen(gc.get_objects()) < 500")

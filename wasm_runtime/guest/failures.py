@@ -55,6 +55,13 @@ class Sources:
             self._size -= len(self._kept.pop(oldest)[0].text)
             linecache.cache.pop(oldest, None)
 
+    def forget(self) -> None:
+        """Keep none: they were rehearsals."""
+        for name in self._kept:
+            linecache.cache.pop(name, None)
+        self._kept.clear()
+        self._size = 0
+
     def place(self, name: str, line: int, column: int | None) -> tuple[int, int | None]:
         """Line and column in the source as it was submitted."""
         source = self._kept[name][0] if name in self._kept else None

@@ -39,6 +39,7 @@ class Servers:
     def __init__(self, ask: Ask, workspace: str = "") -> None:
         self._ask = ask
         self.workspace = workspace
+        self._entered = False
         self._listed: dict[str, list[tuple[str, bool, int]]] = {}
 
     def forget(self) -> None:
@@ -46,8 +47,9 @@ class Servers:
         self._listed.clear()
 
     def enter_workspace(self) -> None:
-        """Make the workspace the current directory, and the folder of temporary files, where one is mounted."""
-        if self.workspace:
+        """Make the workspace the current directory, and the folder of temporary files, once, where one is mounted."""
+        if self.workspace and not self._entered:
+            self._entered = True
             with contextlib.suppress(OSError):
                 os.chdir(self.workspace)
                 _mkdir(self.workspace + _TEMPORARY)

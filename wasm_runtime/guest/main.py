@@ -6,8 +6,8 @@ import os
 
 import wit_world  # type: ignore[import-not-found]  # made by componentize-py from specs/guest.wit
 
-from guest import clock, stdlib
-from guest.session import Guest, freeze
+from guest import clock, image, stdlib
+from guest.session import Guest
 from guest.zones import read_zones
 
 _clock = clock.Clock()
@@ -15,6 +15,7 @@ for _module, _name, _function in clock.install(_clock):  # first of all: modules
     setattr(_module, _name, _function)
 FOUND, MISSING = stdlib.load()
 _leave = os._exit
+image.rehearse()
 _guest = Guest(wit_world.exchange, give_up=lambda: _leave(1), clock=_clock, zones=read_zones(), workspace="/workspace")
 _guest.install()
 
@@ -27,4 +28,4 @@ class WitWorld(wit_world.WitWorld):  # type: ignore[misc]  # made by componentiz
         return _guest.run(program)
 
 
-freeze()
+IMAGE = image.settle()

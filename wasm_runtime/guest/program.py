@@ -77,8 +77,8 @@ def compile_program(source: Source, tree: ast.Module, *, touches_calls: bool) ->
         SyntaxError: what the parser lets pass, such as `return` in a class, or `await` in a plain function.
     """
     if touches_calls:
-        tree = _Touching().visit(tree)
-    if any(isinstance(node, ast.Return) for node in _own_nodes(tree.body)):
+        _touch_calls(tree)
+    if "return" in source.text and any(isinstance(node, ast.Return) for node in _own_nodes(tree.body)):
         return _compile_returning(source, tree)
     _keep_last_expression(tree)
     code = _compile(source, tree)
@@ -235,29 +235,21 @@ def _names_bound_by(node: ast.AST) -> Iterator[str]:
         yield from [node.rest] if node.rest else []
 
 
-class _Touching(ast.NodeTransformer):
-    """Puts `identical(...)` around what is compared by `is`, what is matched, and calls whose value nobody takes."""
+def _touch_calls(tree: ast.Module) -> None:
+    """Put `identical(...)` around what is compared by `is`, what is matched, and calls whose value nobody takes.
 
-    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
-        """`github.issues.close(1)` as a statement ends where it stands: its error is raised here, not later."""
-        self.generic_visit(node)
-        if isinstance(node.value, ast.Call):
-            node.value = _touched(node.value)
-        return node
-
-    def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        """`a is b` compares what calls came to."""
-        self.generic_visit(node)
-        if any(isinstance(operation, (ast.Is, ast.IsNot)) for operation in node.ops):
-            node.left = _touched(node.left)
-            node.comparators = [_touched(operand) for operand in node.comparators]
-        return node
-
-    def visit_Match(self, node: ast.Match) -> ast.stmt:
-        """`match call:` matches what the call came to."""
-        self.generic_visit(node)
-        node.subject = _touched(node.subject)
-        return node
+    A call that is a statement ends where it stands: its error is raised there, not later.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr):
+            if isinstance(node.value, ast.Call):
+                node.value = _touched(node.value)
+        elif isinstance(node, ast.Compare):
+            if any(isinstance(operation, (ast.Is, ast.IsNot)) for operation in node.ops):
+                node.left = _touched(node.left)
+                node.comparators = [_touched(operand) for operand in node.comparators]
+        elif isinstance(node, ast.Match):
+            node.subject = _touched(node.subject)
 
 
 def _touched(operand: ast.expr) -> ast.expr:

@@ -44,6 +44,7 @@ class Program:
     now: float = 0.0
     clock: Told = (0, ())
     rehearsal: bool = False  # of a spare, whose first program is still to come
+    files: bool = True  # false: no file may be touched
 
 
 @dataclass(slots=True)
@@ -149,6 +150,8 @@ class Guest:
         except BaseException as error:  # noqa: BLE001 (a program may raise anything)
             run.failure = _internal(error)
             encoded = _NOTHING
+        if program.rehearsal:
+            self._sources.forget()
         return self._outcome(run, *encoded)
 
     def _start(self, program: Program) -> None:
@@ -162,7 +165,7 @@ class Guest:
         sys.modules["__main__"] = self._main
         self._offer(program.upstreams)
         if program.source.strip():
-            if self._number == 0:
+            if program.files:
                 self._servers.enter_workspace()
             self._number += not program.rehearsal
 
@@ -350,6 +353,7 @@ def _program(fields: Mapping[str, Any]) -> Program:
         now=float(fields.get("now", 0.0)),
         clock=fields.get("clock", (0, ())),
         rehearsal=fields.get("rehearsal", False) is True,
+        files=fields.get("files", True) is True,
     )
 
 
@@ -365,9 +369,3 @@ def _internal(error: BaseException) -> dict[str, Any]:
         "hint": "",
         "code": "memory" if memory else "program",
     }
-
-
-def freeze() -> None:
-    """Keep everything that lives now out of the garbage collector's way."""
-    gc.collect()
-    gc.freeze()

@@ -23,20 +23,17 @@ from isthmus_sandbox.settings import MIB, Limits
 from isthmus_sandbox.wall import WallClock
 from isthmus_sandbox.wire import BlockingChannel, Kind, end
 
-WARM_UP = json.dumps({"source": "", "seed": "00", "now": 0.0, "upstreams": [], "output_bytes": 1_000})
+
+def _rehearsal(source: str, *, files: bool) -> str:
+    program = {"source": source, "rehearsal": True, "files": files, "seed": "00", "now": 0.0, "upstreams": []}
+    return json.dumps(program)
+
+
+WARM_UP = _rehearsal("(await __import__('asyncio').sleep(0), print('', end=''), 1 + 1)[2]", files=False)
 """The program that brings a guest's memory in, and leaves nothing behind. It touches no file, so starts no thread."""
 
-REHEARSAL = json.dumps(
-    {
-        "source": "(await __import__('asyncio').sleep(0), 1 + 1)[1]",
-        "rehearsal": True,
-        "seed": "00",
-        "now": 0.0,
-        "upstreams": [],
-        "output_bytes": 1_000,
-    }
-)
-"""What a spare does beside, so that its first real program finds everything at hand: workspace, compiler, loop."""
+REHEARSAL = _rehearsal("1 + 1", files=True)
+"""What a spare does beside: it enters the workspace, and writes where its first program will write."""
 
 
 def serve(guest: Guest, channel: BlockingChannel, limits: Limits, report: bytes = b"") -> None:
@@ -141,6 +138,7 @@ def _start(orders: Orders, sock: socket.socket) -> tuple[Guest, BlockingChannel,
     layers |= WorkerConfinement(orders.limits, baseline_bytes=private_bytes()).apply(directory)
     if directory is not None:
         os.close(directory)
+    guest.run(REHEARSAL)
     return guest, BlockingChannel(sock, orders.limits.events_bytes), layers
 
 
