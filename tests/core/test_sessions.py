@@ -55,9 +55,18 @@ class House:
             guest = await session.enter(self.sandbox)
             assert isinstance(guest, ScriptedGuest)
             guest.memory_bytes = mb << 20
-        await self.sessions.rest(session)
+        self.sessions.rest(session)
         self.clock.now += 1
         return session
+
+
+async def closed(sessions: Sessions) -> None:
+    """Let `run` close what was evicted."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(sessions.run)
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
 
 
 def alive(*sessions: Session) -> list[bool]:
@@ -98,6 +107,7 @@ async def test_a_session_that_rests_for_too_long_costs_its_variables_and_not_its
     house.clock.now += 60.0
     await house.sessions.tend()
     assert guest is not None
+    await closed(house.sessions)
     assert not guest.alive
     again = await house.sessions.find(ALICE, session.handle)
     assert "session_idle" in again.dropped

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -83,7 +84,7 @@ class WorkerGuest:
         self._running = True
         watch = _Watch(self._workspace, self._limits.workspace_mb, self._give_up)
         try:
-            outcome = await self._converse(program, exchange)
+            outcome = await self._converse(program, exchange, watch)
             return await watch.conclude(outcome)
         except Disconnected:
             raise await self._bury() from None
@@ -104,7 +105,7 @@ class WorkerGuest:
         with anyio.move_on_after(_GONE_WITHIN, shield=True):
             await self._process.wait()
 
-    async def _converse(self, program: Program, exchange: _Exchange) -> Outcome:
+    async def _converse(self, program: Program, exchange: _Exchange, watch: _Watch) -> Outcome:
         limits = self._limits
         answers = {Kind.STEP: limits.step_bytes, Kind.OUTCOME: limits.outcome_bytes + _OUTCOME_EXTRA}
         self._channel.send(Kind.PROGRAM, encode_program(program), answers)
@@ -119,7 +120,8 @@ class WorkerGuest:
                 return await _decode(decode_outcome, text)
             step = await _decode(decode_step, text)
             self._check_calls(step)
-            events = await exchange(replace(step, wake_after_ms=0.0) if waiting else step)
+            with watch.paused():
+                events = await exchange(replace(step, wake_after_ms=0.0) if waiting else step)
             waiting += [_encode(event, limits.events_bytes) for event in events]
             frame, waiting = _pack(waiting, limits.events_bytes)
             self._channel.send(Kind.EVENTS, frame, answers)
@@ -150,23 +152,35 @@ class _Watch:
     """Keeps the quota of a workspace while a program runs: looks twice a second, off the event loop.
 
     A program that adds to files beyond the quota is ended. One that finds them so already, and removes some, is not.
+    While a program waits for us it writes nothing, and is not looked at: a thousand that wait cost nothing.
     """
 
-    __slots__ = ("_before", "_end", "_most", "_timer", "_workspace")
+    __slots__ = ("_before", "_due", "_end", "_most", "_over", "_paused", "_timer", "_workspace")
 
     def __init__(self, workspace: Path, most_mb: int, end: Callable[[GuestLost], object]) -> None:
         self._workspace = workspace
         self._most = most_mb * MIB
         self._end = end
         self._before: int | None = None  # used when last looked at, if it was too much
-        self._timer: asyncio.TimerHandle | None = None
+        self._paused = self._due = self._over = False
         self._arm()
 
     def stop(self) -> None:
         """The program is over."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
+        self._over = True
+        self._timer.cancel()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The program waits. A look that was due meanwhile is taken when it goes on."""
+        self._paused = True
+        try:
+            yield
+        finally:
+            self._paused = False
+            if self._due and not self._over:
+                self._due = False
+                self._look()
 
     async def conclude(self, outcome: Outcome) -> Outcome:
         """The outcome, with a note where the files take up too much."""
@@ -179,14 +193,17 @@ class _Watch:
         return replace(outcome, notes=(*outcome.notes, note))
 
     def _arm(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look)
+        self._timer: asyncio.TimerHandle = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look)
 
     def _look(self) -> None:
+        if self._paused:
+            self._due = True
+            return
         looking = asyncio.get_running_loop().run_in_executor(None, used_bytes, self._workspace, _UNBOUNDED)
         looking.add_done_callback(self._judge)
 
     def _judge(self, looking: asyncio.Future[int]) -> None:
-        if self._timer is None or looking.cancelled():
+        if self._over or looking.cancelled():
             return
         used = looking.result()
         if used > self._most and self._before is not None and used > self._before:

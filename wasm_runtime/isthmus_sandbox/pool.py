@@ -66,17 +66,18 @@ class Pool:
             self._preparing = "sandbox: starting"
             self._keeper = asyncio.create_task(self._keep_spares(), name="isthmus-sandbox-spares")
 
-    async def open(self, workspace: Path | None = None) -> WorkerGuest:
+    async def open(self, workspace: Path | None = None, *, last_spare: bool = True) -> WorkerGuest:
         """A guest that has never seen a program: a spare where there is one, else a new worker.
 
         `workspace` is the directory to mount; None makes a new one, which is removed when the pool closes. While it
-        is empty, a spare's own takes its place.
+        is empty, a spare's own takes its place. Without `last_spare`, the last one is left to others.
 
         Raises:
             SandboxUnavailable: no worker can be started; the message says why.
         """
         await self.start()
-        while self._spares and (workspace is None or _is_empty(workspace)):
+        left = 0 if last_spare else 1
+        while len(self._spares) > left and (workspace is None or _is_empty(workspace)):
             spare = self._spares.popleft()
             self._wanted.set()
             if spare.alive and (workspace is None or spare.move(workspace)):

@@ -41,7 +41,7 @@ class Bounds:
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """One execution, on its way to a place. `waited` is in seconds; `alone`: its principal runs nothing else."""
+    """One execution, on its way to a place. `waited` is in seconds; `alone`: its principal runs nothing else then."""
 
     principal: Principal
     admission: Admission

@@ -137,7 +137,7 @@ class Run:
                 report = replace(report, calls=self.recording.calls())
             report = replace(report, notes=(*self.notes, *report.notes))
             await self._end(report)
-        await self.service.sessions.rest(self.session)
+        self.service.sessions.rest(self.session)
         return report
 
     async def _run(self) -> Report:
@@ -230,7 +230,7 @@ class Run:
             session.dropped = ""
         fresh = session.guest is None
         clean = fresh and not _holds_files(session.workspace)
-        await session.enter(self.service.sandbox)
+        await session.enter(self.service.sandbox, last_spare=self.ticket.alone)
         if session.dropped:
             self.notes.append(f"the variables of this session are gone: {session.dropped}; /workspace is still there")
             session.dropped = ""

@@ -53,20 +53,28 @@ class Session:
     memory: int = 0  # bytes of its worker, when it was last at rest
     turn: anyio.Lock = field(default_factory=anyio.Lock)  # one execution at a time
 
-    async def enter(self, sandbox: Sandbox) -> Guest:
-        """The session's guest: its own where it lives, else another on the same workspace."""
+    async def enter(self, sandbox: Sandbox, *, last_spare: bool = True) -> Guest:
+        """The session's guest: its own where it lives, else another on the same workspace.
+
+        `last_spare`: whether the sandbox may give the last guest that it has ready.
+        """
         if self.guest is not None and not self.guest.alive:
             await self.drop("its worker was ended from outside")
         if self.guest is None:
-            self.guest = await sandbox.open(self.workspace)
+            self.guest = await sandbox.open(self.workspace, last_spare=last_spare)
         return self.guest
 
     async def drop(self, why: str) -> None:
         """End the guest, and with it the variables. The workspace is left."""
-        if self.guest is not None:
-            # Let go of it first: who enters while it ends gets another.
-            guest, self.guest, self.dropped = self.guest, None, why
+        if guest := self.release(why):
             await guest.close()
+
+    def release(self, why: str) -> Guest | None:
+        """Let go of the guest, which is to be closed: who enters while it ends gets another."""
+        guest, self.guest = self.guest, None
+        if guest is not None:
+            self.dropped = why
+        return guest
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +88,8 @@ class Sessions:
     _sessions: dict[str, Session] = field(default_factory=dict)
     _own: dict[Principal, str] = field(default_factory=dict)
     _resting: dict[str, Session] = field(default_factory=dict)  # those with a guest, the longest unused first
+    _released: list[Guest] = field(default_factory=list)  # evicted, and to be closed by `run`
+    _some_released: anyio.Event = field(default_factory=anyio.Event)
     _untended: set[Principal] = field(default_factory=set)  # who has opened sessions since the last look
 
     async def find(self, principal: Principal, handle: str | None) -> Session:
@@ -106,7 +116,7 @@ class Sessions:
         session = self._sessions.get(handle)
         return session.workspace if session else None
 
-    async def rest(self, session: Session) -> None:
+    def rest(self, session: Session) -> None:
         """An execution of the session has ended: it rests, and where too much rests, others are evicted."""
         session.used = self.clock()
         self._resting.pop(session.handle, None)
@@ -115,25 +125,24 @@ class Sessions:
             session.memory = session.guest.memory_bytes
             self._resting[session.handle] = session
             for evicted, why in list(self._surplus()):
-                if not evicted.turn.locked():  # as it may be since others were waited for
-                    self._resting.pop(evicted.handle, None)
-                    await evicted.drop(why)
+                self._evict(evicted, why)
 
     async def run(self) -> None:
-        """Evict and expire what has become too old, until cancelled."""
-        while True:
-            await self._expire(None)
-            for _ in range(TENDED_BETWEEN):
-                await anyio.sleep(TEND_EVERY)
-                await self.tend()
+        """Close what was evicted, evict and expire what has become too old, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._close_released)
+            while True:
+                await self._expire(None)
+                for _ in range(TENDED_BETWEEN):
+                    await anyio.sleep(TEND_EVERY)
+                    await self.tend()
 
     async def tend(self) -> None:
         """Evict the guests that have rested for too long, and expire the files of those who have opened sessions."""
         now, idle = self.clock(), self.bounds.session_idle
         for session in list(self._resting.values()):
             if now - session.used > idle and not session.turn.locked():
-                self._resting.pop(session.handle, None)
-                await session.drop(f"the session was not used for {idle:g} s (limit `session_idle`)")
+                self._evict(session, f"the session was not used for {idle:g} s (limit `session_idle`)")
         principals, self._untended = self._untended, set()
         for principal in principals:
             await self._expire(principal)
@@ -141,8 +150,22 @@ class Sessions:
     async def close(self) -> None:
         """End all guests. The files stay, for a later server."""
         for session in list(self._sessions.values()):
-            await session.drop("the server was restarted")
-        self._resting.clear()
+            self._evict(session, "the server was restarted")
+        while self._released:
+            await self._released.pop().close()
+
+    def _evict(self, session: Session, why: str) -> None:
+        self._resting.pop(session.handle, None)
+        if guest := session.release(why):
+            self._released.append(guest)
+            self._some_released.set()
+
+    async def _close_released(self) -> None:
+        while True:
+            await self._some_released.wait()
+            self._some_released = anyio.Event()
+            while self._released:
+                await self._released.pop().close()
 
     async def _expire(self, principal: Principal | None) -> None:
         expire = partial(self.workspaces.expire, principal, self._busy(principal))
