@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from isthmus.service.catalogs import Catalogs
     from isthmus.service.execute import ExecuteService
     from isthmus.service.host import Search
+    from isthmus.service.learning import Learning
     from isthmus.service.sessions import Sessions
     from isthmus.stores.journal import JournalFile
     from isthmus.stores.owners import Owner
@@ -57,6 +58,7 @@ class Application:
     sessions: Sessions
     journals: JournalFile
     owner: Owner
+    learning: Learning
     output_tokens: int
 
     async def search(
@@ -141,6 +143,7 @@ async def application(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(parts.catalogs.run)
         tasks.start_soon(parts.sessions.run)
+        tasks.start_soon(parts.learning.run)
         await parts.sandbox.start()
         try:
             yield parts
@@ -163,12 +166,14 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
     from isthmus.service.execute import ExecuteService, Sources
     from isthmus.service.history import History
     from isthmus.service.host import HostOperations
+    from isthmus.service.learning import Learning
     from isthmus.service.search import search
     from isthmus.service.sessions import Bounds as Resting
     from isthmus.service.sessions import Sessions
     from isthmus.stores.journal import JournalFile
     from isthmus.stores.journal import Kept as KeptJournals
     from isthmus.stores.owners import Owner
+    from isthmus.stores.shapes import ShapeFile
     from isthmus.stores.workspace import Kept, Workspaces
     from isthmus.validation import Validation
     from isthmus_sandbox.pool import Pool
@@ -205,6 +210,8 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
     journals = JournalFile(data / "journal.db", KeptJournals(kept.mb, kept.days), time.time)
     owner = Owner(data / "run", secrets.token_hex(8))
     mark = partial(_mark, policy)
+    learning = Learning(ShapeFile(data / "shapes.db", log))
+    typed = partial(learning.typed, principal=LOCAL)
 
     async def search_now(query: str | list[str], *, upstream: str | None, detail: Detail, limit: int) -> str:
         now = catalogs.current
@@ -219,6 +226,7 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
             budget_tokens=limits.search_tokens,
             visible=policy.visible,
             mark=mark,
+            typed=typed,
         )
 
     gateway = Gateway(
@@ -228,6 +236,7 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
         credentials,
         redactor,
         validation.check,
+        observe=learning.observe,
     )
     executing = ExecuteService(
         sandbox,
@@ -238,12 +247,14 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
         catalogs,
         gateway,
         History(journals, sandbox, owner.id, owner.alive, room=kept.each_mb * 2**20),
-        HostOperations(catalogs, search_now, policy.visible, mark),
+        HostOperations(catalogs, search_now, policy.visible, mark, typed),
         limits,
         Sources(_new_id, partial(secrets.token_hex, 32), time.time, time.monotonic),
         log,
     )
-    return Application(sandbox, catalogs, search_now, executing, sessions, journals, owner, limits.output_tokens)
+    return Application(
+        sandbox, catalogs, search_now, executing, sessions, journals, owner, learning, limits.output_tokens
+    )
 
 
 def starts_at_once() -> int:

@@ -61,12 +61,16 @@ class Catalogs(Protocol):
 Validate = Callable[[Operation, Mapping[str, Any]], tuple[Mapping[str, Any], Sequence[str]]]
 """Arguments with harmless differences mended, and the problems that remain, each a sentence for the model."""
 
+Observe = Callable[[Call, Any], None]
+"""Takes note of what a call was answered, cleaned of secrets. Quick, and never raises."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """What stands between programs and the world.
 
-    `patience` is how long a call waits for its upstream to connect, in seconds.
+    `observe` sees the answers of upstreams. `patience` is how long a call waits for its upstream to connect,
+    in seconds.
     """
 
     catalogs: Catalogs
@@ -76,6 +80,7 @@ class Gateway:
     redactor: Redactor
     validate: Validate
     patience: float = 10.0
+    observe: Observe = lambda _call, _value: None
 
     def lookup(self, name: str) -> Operation | None:
         """The operation that a program calls `name`, where there is one."""
@@ -169,7 +174,9 @@ class Gateway:
             answer = await self.upstreams[call.operation.upstream].call(call, credential)
         except IsthmusError as error:
             raise self._redacted(error) from None
-        return Answer(self.redactor.data(answer.value), tuple(map(self.redactor.text, answer.warnings)))
+        cleaned = self.redactor.data(answer.value)
+        self.observe(call, cleaned)
+        return Answer(cleaned, tuple(map(self.redactor.text, answer.warnings)))
 
     def _redacted(self, error: IsthmusError) -> IsthmusError:
         error.message, error.hint = self.redactor.text(error.message), self.redactor.text(error.hint)

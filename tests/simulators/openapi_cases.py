@@ -24,6 +24,7 @@ from tests.simulators.openapi_faults import Faults, known_faults
 from tests.simulators.openapi_inputs import ABSENT, BodySchema, Given, Makers, declared_parameters, wire_inputs
 from tests.simulators.openapi_judge import Judge
 from tests.simulators.openapi_service import Recorded
+from tests.simulators.samples import Samples
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Case:
         self.place = f"{operation.route.method} {self.path}"
         self.node = makers.parameters.followed(root["paths"][self.path])[operation.route.method.lower()]
         self.declared = declared_parameters(makers.parameters, operation.route.method, self.path)
-        self.given = wire_inputs(self.declared, _body_schema(operation), makers)
+        self.given = _as_declared(wire_inputs(self.declared, _body_schema(operation), makers), operation, makers)
         self.names: dict[tuple[str, str], str] = {(one.location, one.wire): one.name for one in operation.parameters}
         given = {**self.given.parameters, **_fields(self.given, operation)}
         self.arguments = {self.names.get(key, key[1]): value for key, value in given.items() if self._is_taken(key)}
@@ -112,6 +113,24 @@ def _altered_body(given: Any, recorded: Recorded) -> Iterator[str]:
     if media_type.endswith("urlencoded"):
         plain = {name: _text(value) for name, value in given.items() if not isinstance(value, dict | list)}
         yield from (f"{name} did not arrive" for name, text in plain.items() if (name, text) not in recorded.form)
+
+
+def _as_declared(given: Given, operation: Operation, makers: Makers) -> Given:
+    """The same without what an example puts into a body that the schema names nowhere: no program is told of that."""
+    body = _body_schema(operation)
+    if body is None or not body.fields or operation.accepts_more or not isinstance(given.body, dict):
+        return given
+    declared = set(_declared(body.schema, makers.bodies, 0))
+    return Given(given.parameters, {name: value for name, value in given.body.items() if name in declared})
+
+
+def _declared(schema: Any, samples: Samples, depth: int) -> Iterator[str]:
+    node = samples.followed(schema)
+    if isinstance(node, Mapping) and depth < 8:
+        yield from node.get("properties", {})
+        for keyword in ("allOf", "anyOf", "oneOf"):
+            for part in node.get(keyword) or ():
+                yield from _declared(part, samples, depth + 1)
 
 
 def _body_schema(operation: Operation) -> BodySchema | None:

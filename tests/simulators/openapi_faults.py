@@ -18,7 +18,7 @@ from tests.simulators.openapi_inputs import Parameters
 from tests.simulators.samples import NoSample, Samples
 
 Key = tuple[str, str]
-_ESCAPED = re.compile(r"[?#<>\s]")
+_ESCAPED = re.compile(r"[?<>\s]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,9 @@ def _style_fault(schema: Any, style: Any, location: str, samples: Samples) -> st
         return "deepObject within deepObject"
     if style == "spaceDelimited" or (style == "pipeDelimited" and kind not in ("array", "object")):
         return "a delimited style that is split where it is not"
+    items = samples.followed(schema).get("items")
+    if style in (None, "form") and location == "query" and items and _may_be(items, "object", samples):
+        return "a list of objects in a query, for which OpenAPI has no form"
     if style in (None, "form") and location in ("query", "cookie") and _may_be(schema, "object", samples):
         return "an exploded object is looked for under its own name"
     return ""
@@ -97,6 +100,8 @@ def _body_fault(node: Mapping[str, Any], sent: tuple[str, bytes], samples: Sampl
         return "a JSON object under the name of another media type" if structured and "json" in media_type else ""
     properties = [pair for part in _parts(media.get("schema", {}), samples) for pair in _properties(part)]
     encoding = media.get("encoding", {})
+    if media_type.endswith("xml") and _may_be(media.get("schema", {}), "object", samples):
+        return "an object in XML, which we do not write: a limit of ours"
     if "form-urlencoded" in media_type:
         return _form_fault(properties, encoding, content, samples)
     if "multipart" in media_type:

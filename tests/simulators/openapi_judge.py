@@ -58,7 +58,8 @@ class Judge:
 
     def of_path(self, path: str) -> Judge:
         """The same judge, of one path only: openapi-core tries all of them, which takes a second for 10,000."""
-        return Judge({**self.root, "paths": {path: self.root["paths"][path]}}, self.origin, self._spoken)
+        sent = path.partition("#")[0]  # which is all that a request has of it
+        return Judge({**self.root, "paths": {sent: self.root["paths"][path]}}, self.origin, self._spoken)
 
     def complaints(self, recorded: Recorded) -> list[Complaint]:
         """Everything that is wrong with a request."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import httpx2
@@ -56,15 +57,16 @@ async def document_findings(path: Path, count: int | None = None) -> Findings:
     recorder = Recorder()
     upstream = HttpUpstream("up", config, Settings(transport=recorder))
     async with anyio.create_task_group() as tasks:
-        operations = await _ready(upstream, tasks)
-        chosen = sampled(operations, count) if count else operations
+        snapshot = await _settled(upstream, tasks)
+        findings.refused = snapshot.problem
+        chosen = sampled(snapshot.operations, count) if count else snapshot.operations
         findings.operations = len(chosen)
         await _examine(findings, root, chosen, upstream, recorder, config)
         tasks.cancel_scope.cancel()
     return findings
 
 
-async def _ready(upstream: HttpUpstream, tasks: Any) -> tuple[Operation, ...]:
+async def _settled(upstream: HttpUpstream, tasks: Any) -> UpstreamSnapshot:
     published: list[UpstreamSnapshot] = []
     settled = anyio.Event()
 
@@ -76,8 +78,7 @@ async def _ready(upstream: HttpUpstream, tasks: Any) -> tuple[Operation, ...]:
     tasks.start_soon(upstream.run, publish)
     with anyio.fail_after(120):
         await settled.wait()
-    assert published[-1].state is UpstreamState.READY, published[-1].problem
-    return published[-1].operations
+    return published[-1]
 
 
 async def _examine(
@@ -127,7 +128,9 @@ def _is_judged(root: Mapping[str, Any]) -> bool:
 
 
 def _base(root: Mapping[str, Any]) -> dict[str, str]:
-    """A server, where the document has none that can be called."""
+    """A server that can be called, where the document's is not one; its path stays."""
     servers = root.get("servers") or [{}]
-    url = str(servers[0].get("url", "")) if isinstance(servers[0], Mapping) else ""
-    return {} if url.startswith("https://") and "{" not in url else {"base_url": "https://api.test"}
+    url = str(servers[0].get("url", ""))
+    path = urlsplit(url).path.rstrip("/")
+    callable_ = url.startswith("https://") and "{" not in url
+    return {} if callable_ else {"base_url": f"https://api.test{'' if '{' in path else path}"}

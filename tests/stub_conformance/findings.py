@@ -19,6 +19,8 @@ DEPTHS = {"brief": BRIEF, "normal": NORMAL, "file": FILE, "full": FULL}
 _BY_TYPE = re.compile(r"(?:^|: )(expected (?!.* got 'any')|unknown )")
 """Problems of validation that a type could have told; lengths, patterns and bounds it cannot."""
 
+_IMPLIED = re.compile(r"^\w+[.\[].*: ['\"\d].* is no (?:dict|[A-Z]\w*)$")
+
 
 @dataclass
 class Findings:
@@ -32,6 +34,7 @@ class Findings:
     partly: int = 0
     typical: int = 0  # calls with values made of the stub's types alone, that validation accepts
     beyond: int = 0  # the same, refused for what no type says: a length, a pattern, a bound
+    refused: str = ""  # why the document is not read at all
     unmade: int = 0  # no value was found that fits the schema
     tokens: list[int] = field(default_factory=list)  # of the stubs as a search shows them
     left_out: Counter[str] = field(default_factory=Counter)
@@ -39,6 +42,8 @@ class Findings:
 
     def line(self) -> str:
         """The counts, for a table under `HEAD`."""
+        if self.refused:
+            return f"{self.name:32.32} refused: {self.refused:.100}"
         counts = (self.operations, self.stubs, self.calls, self.judged, self.partly)
         rest = (self.typical, self.beyond, self.unmade, max(self.tokens, default=0), len(self.failures))
         return f"{self.name:32.32}" + "".join(f"{count:9,}" for count in (*counts, *rest))
@@ -67,7 +72,11 @@ def read_stubs(findings: Findings, operation: Operation) -> ReadStub | None:
 
 def hold_types(findings: Findings, operation: Operation, read: ReadStub, valid: Mapping[str, Any]) -> None:
     """Values that fit the schema must fit the stub's types; values of those types must fit the schema's."""
-    findings.failures += [f"{operation.id}: the stub refuses {one}" for one in read.refusals(valid)]
+    for refusal in read.refusals(valid):
+        if _IMPLIED.search(refusal):
+            findings.left_out["an object by its properties alone, whose document says that a text is one, too"] += 1
+        else:
+            findings.failures.append(f"{operation.id}: the stub refuses {refusal}")
     for every in (True, False):
         problems = Validation().arguments_problems(operation, read.typical(every=every))
         findings.typical += not problems

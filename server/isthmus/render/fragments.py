@@ -79,13 +79,15 @@ class _Round:
 class Layout:
     """Fits sections into a budget.
 
-    `mark` is what is added to an operation's effect; `sources` say where the values that it needs come from.
+    `mark` is what is added to an operation's effect; `sources` say where the values that it needs come from;
+    `typed` gives an untyped one the type that its answers have shown.
     """
 
     budget: int  # tokens
     detail: Detail
     mark: Callable[[Operation], str]
     sources: Callable[[Operation], Sequence[str]] = lambda _: ()
+    typed: Callable[[Operation], Operation] = lambda operation: operation
     _left: int = field(init=False, default=0)
     _stubs: dict[tuple[str, Depth], tuple[Stub, int]] = field(init=False, default_factory=dict)
 
@@ -138,7 +140,7 @@ class Layout:
         """A stub and its tokens, kept: later rounds try again what did not fit before."""
         key = (operation.id, depth)
         if key not in self._stubs:
-            made = stub(operation, depth, self.mark(operation), self.sources(operation))
+            made = stub(self.typed(operation), depth, self.mark(operation), self.sources(operation))
             self._stubs[key] = made, estimate(made.text) + 1
         return self._stubs[key]
 

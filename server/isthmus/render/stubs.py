@@ -68,7 +68,9 @@ def stub(operation: Operation, depth: Depth = NORMAL, mark: str = "", sources: S
     """
     taken: dict[str, str] = {}
     writer = Annotator(operation.document, depth.depth, depth.types, writing=True, taken=taken)
-    reader = Annotator(operation.document, _answer_depth(operation, depth), depth.types, taken=taken)
+    reader = Annotator(
+        operation.document, _answer_depth(operation, depth), depth.types, taken=taken, parted=operation.observed > 0
+    )
     annotated = [(each, writer.annotate(each.schema, each.wire)) for each in operation.parameters]
     returns = _returns(operation, reader)
     body = docstring(_documentation(operation, annotated, depth) or ["-"])
@@ -140,7 +142,16 @@ def _signature(
     if operation.accepts_more:
         parts.append("**more: Any")
     name = operation.id.rpartition(".")[2]
-    return _filled(f"async def {name}(", parts, f") -> {returns.text}:", _named_only(names, depth))
+    return _filled(
+        f"async def {name}(", parts, f") -> {returns.text}:{_observed(operation)}", _named_only(names, depth)
+    )
+
+
+def _observed(operation: Operation) -> str:
+    """That the type of the answer is no promise of the upstream, but what was seen."""
+    if not operation.observed:
+        return ""
+    return f"  # observed {operation.observed:,} time{'' if operation.observed == 1 else 's'}"
 
 
 def _fitting(parts: Sequence[str], room: int) -> int:

@@ -64,6 +64,7 @@ class Annotator:
     depth: int = 1
     limit: int = 3
     writing: bool = False
+    parted: bool = False  # tell what may be missing apart, also in what is read
     taken: dict[str, str] = field(default_factory=dict)  # names to keys, shared by annotators of one fragment
     _named: dict[str, tuple[str, JsonSchema, int]] = field(default_factory=dict)
 
@@ -164,7 +165,7 @@ class Annotator:
             if not (isinstance(each, Mapping) and each.get(hidden) is True)
         ]
         needed = required(schema)
-        if self.writing:
+        if self.writing or self.parted:
             return sorted(shown, key=lambda item: item[0] not in needed)
         return sorted(shown, key=lambda item: item[0].endswith(_LESSER))
 
@@ -172,13 +173,14 @@ class Annotator:
         """The fields, several to a line; beyond the room, their names alone; beyond twice the room, their number."""
         lines = _Lines(characters)
         fields = self._fields(schema)
-        needed = required(schema) if self.writing else frozenset()
+        parted = self.writing or self.parted
+        needed = required(schema) if parted else frozenset()
         for place, (wire, each) in enumerate(fields):
             if lines.full:
                 lines.remark(_rest([name for name, _ in fields[place:]], characters * 2 // 3))
                 break
-            if self.writing and wire not in needed and (place == 0 or fields[place - 1][0] in needed):
-                lines.remark("optional:")
+            if parted and wire not in needed and (place == 0 or fields[place - 1][0] in needed):
+                lines.remark("optional:" if self.writing else "not always there:")
             annotation = self.annotate(each, f"{owner}_{wire}", nest + 1)
             lines.add(wire, annotation)
         return lines.text()

@@ -33,12 +33,16 @@ class Search(Protocol):
 
 @dataclass(slots=True, eq=False)
 class HostOperations:
-    """Answers requests under `isthmus.`. `mark` says what policy makes of an operation, for its header."""
+    """Answers requests under `isthmus.`.
+
+    `mark` says what policy makes of an operation, for its header; `typed` gives an untyped one a type that was learned.
+    """
 
     catalogs: Catalogs
     search: Search
     visible: Callable[[Operation], bool]
     mark: Callable[[Operation], str]
+    typed: Callable[[Operation], Operation] = lambda operation: operation
     _files: tuple[Catalog, Files] | None = field(default=None)
 
     async def answer(self, request: Request) -> Any:
@@ -84,7 +88,8 @@ class HostOperations:
         catalog = self.catalogs.catalog
         operation = catalog.resolve(name)
         if operation is not None and self.visible(operation):
-            return help_text(operation, self.mark(operation), sources_of(catalog, self.visible, operation))
+            sources = sources_of(catalog, self.visible, operation)
+            return help_text(self.typed(operation), self.mark(operation), sources)
         if below := self._names(name):
             return f"{name} has: {', '.join(below)}"
         nearest = [each for each in catalog.suggest(name) if self._shown(each)]

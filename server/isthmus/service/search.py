@@ -55,11 +55,13 @@ def search(
     budget_tokens: int = 1200,
     visible: Callable[[Operation], bool] = lambda _: True,
     mark: Callable[[Operation], str] = lambda _: "",
+    typed: Callable[[Operation], Operation] = lambda operation: operation,
 ) -> str:
     """What the catalog has for these queries, within about `budget_tokens`.
 
     `limit` is how many operations a query of words may show. `visible` says which operations exist for the asker, and
-    `mark` what is added to an operation's effect (`needs approval`); `snapshots` are the upstreams as they stand.
+    `mark` what is added to an operation's effect (`needs approval`); `typed` gives one without a type of its answers
+    a type that was learned; `snapshots` are the upstreams as they stand.
     """
     scope = _Scope(
         catalog, index, snapshots, upstream_name(upstream) if upstream else None, visible, limit, budget_tokens
@@ -71,7 +73,7 @@ def search(
     opening = [*scope.trouble(), *_too_many(asked)]
     if any(section.entries for section in sections):
         opening.insert(0, _DATA)
-    return Layout(budget_tokens, detail, mark, partial(sources_of, catalog, visible)).text(opening, sections)
+    return Layout(budget_tokens, detail, mark, partial(sources_of, catalog, visible), typed).text(opening, sections)
 
 
 def sources_of(catalog: Catalog, visible: Callable[[Operation], bool], operation: Operation) -> list[str]:
