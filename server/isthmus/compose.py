@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,23 +23,30 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from isthmus.config.model import Configuration, UpstreamConfig
+from isthmus.config.model import Configuration, Limits, UpstreamConfig
 from isthmus.config.places import data_folder
-from isthmus.model import Operation, Principal, Report, UpstreamSnapshot
+from isthmus.errors import ConfigurationError
+from isthmus.model import Operation, Principal, Report, UpstreamSnapshot, UpstreamState
 from isthmus.policy import Allow, Ask, Policy, UpstreamRules
 
 if TYPE_CHECKING:
+    from isthmus.contracts.lock import Lock
     from isthmus.ports import Sandbox, Upstream
+    from isthmus.redaction import Redactor
     from isthmus.render.fragments import Detail
     from isthmus.render.results import Rendered
+    from isthmus.service.archive import Archive
     from isthmus.service.catalogs import Catalogs
     from isthmus.service.execute import ExecuteService
+    from isthmus.service.holding import Hold
     from isthmus.service.host import Search
     from isthmus.service.learning import Learning
     from isthmus.service.sessions import Sessions
     from isthmus.stores.journal import JournalFile
     from isthmus.stores.owners import Owner
     from isthmus.validation import Validation
+    from isthmus_sandbox.pool import Pool
+    from isthmus_sandbox.settings import Settings
 
 LOCAL = Principal()
 
@@ -133,13 +140,18 @@ class Application:
 
 @asynccontextmanager
 async def application(
-    configuration: Configuration, *, base: Path, log: Callable[[str], None]
+    configuration: Configuration,
+    *,
+    base: Path,
+    log: Callable[[str], None],
+    upstreams: Mapping[str, Upstream] | None = None,
 ) -> AsyncIterator[Application]:
     """Open an application, and close it with all its processes and connections.
 
     `base` is the folder that relative paths of the configuration start from; `log` takes lines for the operator.
+    `upstreams` stand in the place of those that are configured, by name: mocks in tests.
     """
-    parts = await anyio.to_thread.run_sync(partial(_assembled, configuration, base, log))
+    parts = await anyio.to_thread.run_sync(partial(_assembled, configuration, base, log, upstreams or {}))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(parts.catalogs.run)
         tasks.start_soon(parts.sessions.run)
@@ -156,10 +168,11 @@ async def application(
             tasks.cancel_scope.cancel()
 
 
-def _assembled(configuration: Configuration, base: Path, log: Callable[[str], None]) -> Application:
+def _assembled(
+    configuration: Configuration, base: Path, log: Callable[[str], None], instead: Mapping[str, Upstream]
+) -> Application:
     from isthmus.credentials.static import StaticCredentials
     from isthmus.gateway import Gateway
-    from isthmus.redaction import Redactor
     from isthmus.service.admission import Admission, Bounds
     from isthmus.service.catalogs import Catalogs
     from isthmus.service.cleaning import Cleaning
@@ -177,26 +190,27 @@ def _assembled(configuration: Configuration, base: Path, log: Callable[[str], No
     from isthmus.stores.workspace import Kept, Workspaces
     from isthmus.validation import Validation
     from isthmus_sandbox.pool import Pool
-    from isthmus_sandbox.settings import Limits as WorkerLimits
-    from isthmus_sandbox.settings import Settings
 
     for name in UNTRUSTED_LOGS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     data = data_of(configuration, base)
     limits, policy, validation = configuration.limits, policy_of(configuration), Validation()
     upstreams = {
-        name: _upstream(name, config, configuration, base, validation)
+        name: instead.get(name) or _upstream(name, config, configuration, base, validation)
         for name, config in configuration.upstreams.items()
     }
     credentials = StaticCredentials(configuration.upstreams)
-    redactor = Redactor({*credentials.secrets(), *environment_secrets(configuration)})
+    redactor = _redactor(configuration)
     clean = Cleaning(redactor)
     catalogs = Catalogs(
-        upstreams, lambda each: policy.classify(clean.operation(each)), policy.visible, clean.snapshot, log
+        upstreams,
+        lambda each: policy.classify(clean.operation(each)),
+        policy.visible,
+        clean.snapshot,
+        log,
+        _holding(configuration, base, log),
     )
-    workers = WorkerLimits(memory_mb=limits.memory_mb, cpu=limits.cpu)
-    settings = Settings(workers, spares=limits.spare_workers, most=limits.executions, runtime_directory=data / "run")
-    sandbox = Pool(settings, progress=log)
+    sandbox = Pool(_pool_settings(limits, data / "run"), progress=log)
     workspaces = Workspaces(
         data / "sessions", Kept(limits.session_kept, limits.kept_sessions, limits.kept_mb), time.time
     )
@@ -262,6 +276,60 @@ def starts_at_once() -> int:
     return max(4, 2 * (os.cpu_count() or 1))
 
 
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What was recorded, for who looks at it afterwards; `sandbox` gives one to run it again in."""
+
+    archive: Archive
+    redactor: Redactor
+    sandbox: Callable[[], Pool]
+    output_tokens: int
+
+    async def keep_files(self, report: Report, workspace: Path) -> None:
+        """Put what did not fit into a result where the programs after it found it."""
+        self.rendered(report, workspace)
+
+    def rendered(self, report: Report, workspace: Path) -> Rendered:
+        """The report as the model reads it; what does not fit goes to the workspace."""
+        from isthmus.render.results import lay_out
+        from isthmus.stores.workspace import keep
+
+        return lay_out(report, budget_tokens=self.output_tokens, keep=partial(keep, workspace))
+
+
+@asynccontextmanager
+async def records(configuration: Configuration, *, base: Path, log: Callable[[str], None]) -> AsyncIterator[Records]:
+    """Open the journals of a configuration, without its upstreams."""
+    from isthmus.service.archive import Archive
+    from isthmus.stores.journal import JournalFile, Kept
+    from isthmus_sandbox.pool import Pool
+
+    data, limits, kept = data_of(configuration, base), configuration.limits, configuration.journal
+    journals = JournalFile(data / "journal.db", Kept(kept.mb, kept.days), time.time)
+    settings = _pool_settings(limits, data / "run")
+    try:
+        yield Records(
+            Archive(journals), _redactor(configuration), lambda: Pool(settings, progress=log), limits.output_tokens
+        )
+    finally:
+        await journals.close()
+
+
+def _pool_settings(limits: Limits, run: Path) -> Settings:
+    from isthmus_sandbox.settings import Limits as WorkerLimits
+    from isthmus_sandbox.settings import Settings
+
+    workers = WorkerLimits(memory_mb=limits.memory_mb, cpu=limits.cpu)
+    return Settings(workers, spares=limits.spare_workers, most=limits.executions, runtime_directory=run)
+
+
+def _redactor(configuration: Configuration) -> Redactor:
+    from isthmus.credentials.static import StaticCredentials
+    from isthmus.redaction import Redactor
+
+    return Redactor({*StaticCredentials(configuration.upstreams).secrets(), *environment_secrets(configuration)})
+
+
 def data_of(configuration: Configuration, base: Path) -> Path:
     """The folder for what outlives the server, made if need be.
 
@@ -297,7 +365,89 @@ def environment_secrets(configuration: Configuration) -> Iterator[str]:
         yield from (value.get_secret_value() for name, value in config.env.items() if _SECRET_NAME.search(name))
 
 
+def lock_path(configuration: Configuration, base: Path) -> Path:
+    """Where the lock file is, or would be."""
+    from isthmus.contracts.lock import NAME
+
+    return base / (configuration.lock or NAME)
+
+
+def read_lock(configuration: Configuration, base: Path) -> Lock | None:
+    """The lock of a configuration; None where there is none, and none is named.
+
+    Raises:
+        ConfigurationError: the one that is named is not there, or it cannot be read, or is none.
+    """
+    from isthmus.contracts.lock import read
+
+    path = lock_path(configuration, base)
+    try:
+        return read(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        if configuration.lock is None:
+            return None
+        remedy = "write it with `isthmus lock`, or take `lock` out of the configuration"
+        raise ConfigurationError("there is no such lock file", file=str(path), remedy=remedy) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ConfigurationError(f"the lock file cannot be read: {reason}", file=str(path), remedy="mend it") from None
+
+
+def _holding(configuration: Configuration, base: Path, log: Callable[[str], None]) -> Hold:
+    from isthmus.service.holding import Holding, nothing_held
+
+    if not configuration.hold_back or (lock := read_lock(configuration, base)) is None:
+        return nothing_held
+    return Holding(lock, frozenset(configuration.hold_back), log)
+
+
+async def listed(configuration: Configuration, *, base: Path, seconds: float) -> list[UpstreamSnapshot]:
+    """What the upstreams list, without a sandbox and without an index: each once it is ready, or has failed.
+
+    The operations have the effects that the operator gave them, and are those that policy lets be seen.
+    One that is not there after `seconds` is told as it stands then.
+    """
+    from isthmus.credentials.static import StaticCredentials
+    from isthmus.redaction import Redactor
+    from isthmus.service.cleaning import Cleaning
+    from isthmus.validation import Validation
+
+    policy, validation = policy_of(configuration), Validation()
+    confidential = {*StaticCredentials(configuration.upstreams).secrets(), *environment_secrets(configuration)}
+    clean = Cleaning(Redactor(confidential))
+    for name in UNTRUSTED_LOGS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    found: dict[str, UpstreamSnapshot] = {}
+
+    async def settle(name: str, config: UpstreamConfig) -> None:
+        upstream = _upstream(name, config, configuration, base, validation)
+        settled = anyio.Event()
+
+        def publish(snapshot: UpstreamSnapshot) -> None:
+            found[name] = clean.snapshot(snapshot)
+            if snapshot.state is not UpstreamState.CONNECTING:
+                settled.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(upstream.run, publish)
+            with anyio.move_on_after(seconds):
+                await settled.wait()
+            tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as every:
+        for name, config in configuration.upstreams.items():
+            every.start_soon(settle, name, config)
+    return [_seen(found[name], policy, clean.operation) for name in configuration.upstreams]
+
+
+def _seen(snapshot: UpstreamSnapshot, policy: Policy, clean: Callable[[Operation], Operation]) -> UpstreamSnapshot:
+    operations = (policy.classify(clean(each)) for each in snapshot.operations)
+    return replace(snapshot, operations=tuple(each for each in operations if policy.visible(each)))
+
+
 def _mark(policy: Policy, operation: Operation) -> str:
+    if operation.held:
+        return "held back: changed since it was locked"
     match policy.standing(operation):
         case Allow():
             return ""

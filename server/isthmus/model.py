@@ -116,6 +116,7 @@ class Operation:
     tags: tuple[str, ...] = ()
     deprecated: bool = False
     accepts_more: bool = False  # arguments beyond `parameters` are passed on as they are
+    held: str = ""  # why it is held back until the operator accepts it: `has changed since it was locked (...)`
     observed: int = 0  # how many answers `output` was learned from; 0 where the upstream declares it
 
 

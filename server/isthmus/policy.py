@@ -84,6 +84,12 @@ class Policy:
                 f"{operation.id} is not among the operations that are open here",
                 _ask_user(f"add {_local(operation)!r} to upstreams.{operation.upstream}.only"),
             )
+        if operation.held:
+            return Deny(
+                f"{operation.id} is held back: it {operation.held}",
+                f"only the user can change this: `isthmus check` tells what changed, and "
+                f"`isthmus lock --accept {operation.id}` accepts it; other operations go on",
+            )
         if operation.effect in self.approve:
             return Ask(f"{operation.id} ({operation.effect}) needs the user's approval")
         if operation.effect in self._allowed(operation) or _matching(self.allow_operations, operation):

@@ -37,8 +37,9 @@ _WILD = re.compile(r"[*?\[]")
 
 def check(root: Node, folder: Path, home: str | None, findings: Findings) -> Node:
     """The tree with its paths made absolute, from `folder` (the file's own) and `home` (for `~`)."""
-    if (data := root.entries.get("data")) is not None and data.value:
-        root = root.with_entries({**root.entries, "data": _absolute(data, folder, home)})
+    for key in ("data", "lock"):
+        if (path := root.entries.get(key)) is not None and path.value:
+            root = root.with_entries({**root.entries, key: _absolute(path, folder, home)})
     upstreams = root.entries.get("upstreams")
     if upstreams is None:
         _check_policy(root, [], findings)

@@ -188,6 +188,16 @@ class Configuration(_Closed):
     policy: PolicyConfig = Field(default=PolicyConfig(), description="What programs may do, everywhere.")
     limits: Limits = Field(default=Limits(), description="Bounds of one execution.")
     journal: JournalConfig = Field(default=JournalConfig(), description="What is kept of executions.")
+    lock: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The lock file of `isthmus lock`. By default, isthmus.lock beside this file, where there is one.",
+    )
+    hold_back: list[Literal["breaking", "description"]] = Field(
+        default=["breaking", "description"],
+        description="Which changes since the lock hold an operation back until you accept them: 'breaking' ones, and "
+        "a tool's 'description' (what a model reads of it).",
+    )
     data: str | None = Field(
         default=None,
         min_length=1,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
@@ -17,6 +17,7 @@ from isthmus.catalog.catalog import Catalog
 from isthmus.catalog.index import Index
 from isthmus.model import Operation, UpstreamSnapshot, UpstreamState
 from isthmus.ports import Upstream
+from isthmus.service.holding import Hold, nothing_held
 
 PATIENCE = 2.0
 """Seconds that who looks around waits for upstreams that are still connecting."""
@@ -42,7 +43,8 @@ class Catalogs:
     """Runs the upstreams, and keeps the view of them current.
 
     `classify` gives an operation the effect that the operator decided; `visible` says what a search may show.
-    `clean` takes out of a snapshot what nobody is to read; `log` takes lines for the operator.
+    `clean` takes out of a snapshot what nobody is to read; `log` takes lines for the operator. `hold` says which
+    operations are held back, and why.
     """
 
     upstreams: Mapping[str, Upstream]
@@ -50,6 +52,7 @@ class Catalogs:
     visible: Callable[[Operation], bool]
     clean: Callable[[UpstreamSnapshot], UpstreamSnapshot] = lambda snapshot: snapshot
     log: Callable[[str], None] = lambda _: None
+    hold: Hold = nothing_held
     current: View = field(init=False)
     _latest: dict[str, UpstreamSnapshot] = field(init=False)
     _changed: anyio.Event = field(init=False)
@@ -138,11 +141,17 @@ class Catalogs:
             waiter.set()
 
     def _build(self, snapshots: Mapping[str, UpstreamSnapshot]) -> View:
-        operations = [self.classify(operation) for snapshot in snapshots.values() for operation in snapshot.operations]
+        operations = [operation for snapshot in snapshots.values() for operation in self._known(snapshot)]
         index = Index.build([operation for operation in operations if self.visible(operation)])
         catalog = Catalog.build(operations)
         _ = catalog.chains  # made here, in a thread, and not when the first search needs it
         return View(catalog, index, snapshots)
+
+    def _known(self, snapshot: UpstreamSnapshot) -> list[Operation]:
+        """The operations of an upstream, with the effects that the operator gave them, and why any is held back."""
+        operations = [self.classify(operation) for operation in snapshot.operations]
+        held = self.hold(snapshot.name, snapshot.operations, operations)
+        return [replace(each, held=held[each.id]) if each.id in held else each for each in operations]
 
 
 def _operations(snapshots: Mapping[str, UpstreamSnapshot]) -> list[int]:

@@ -1,0 +1,98 @@
+"""`isthmus check`: what operations take and give now, against the lock.
+
+Exit codes: 0 nothing as bad as `--fail-on`, 1 something is, 2 it could not be checked: no lock, an upstream that cannot
+be listed, a fault in the configuration or on the command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from isthmus.cli.common import add_config, loaded, log, say
+from isthmus.contracts.report import FORMATS, Format
+from isthmus.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from isthmus.contracts.lock import Lock
+    from isthmus.contracts.report import Checked
+
+SEVERITIES = ("breaking", "compatible", "cosmetic", "never")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The form of the report, where it goes, and what fails."""
+    parser.add_argument("--format", choices=FORMATS, default="text", help="of the report (default: text)")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="write the report there; the summary is printed")
+    parser.add_argument(
+        "--programs",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="say which of these Python files a breaking change breaks; may be repeated",
+    )
+    parser.add_argument(
+        "--fail-on",
+        choices=SEVERITIES,
+        default="breaking",
+        help="the mildest class of changes for which the exit code is 1 (default: breaking)",
+    )
+    add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check, and report; 1 if there is a change of the class that fails, or of a worse one."""
+    from isthmus import __version__
+    from isthmus.cli.contracts import live_operations, lock_of, programs
+    from isthmus.contracts.lock import locked
+    from isthmus.contracts.report import rendered, summary
+
+    found = loaded(arguments)
+    path, lock = lock_of(found)
+    sources = programs(arguments.programs)
+    checked = _checked(path, lock, locked(live_operations(found)), sources)
+    form: Format = next(one for one in get_args(Format) if one == arguments.format)
+    report = rendered(checked, form, version=__version__)
+    if arguments.output is None:
+        say(report)
+    else:
+        _write(arguments.output, report)
+        log(summary(checked))
+    failing = SEVERITIES[: SEVERITIES.index(arguments.fail_on) + 1]
+    return 1 if any(change.kind.value in failing for change in checked.changes) else 0
+
+
+def _checked(path: Path, lock: Lock, live: Lock, sources: list[tuple[str, str]]) -> Checked:
+    from isthmus.contracts.compare import compare
+    from isthmus.contracts.impact import grouped
+    from isthmus.contracts.programs import uses
+    from isthmus.contracts.report import Checked, lines_of
+
+    changes = compare(lock, live)
+    found, unreadable = uses(sources, lock.operations)
+    for one in unreadable:
+        log(f"warning: {one.program} is not looked into: {one.problem}")
+    return Checked(
+        _shown(path),
+        tuple(lock.operations),
+        changes,
+        grouped(changes, found, lock),
+        tuple(unreadable),
+        lines_of(path.read_text(encoding="utf-8")),
+    )
+
+
+def _shown(path: Path) -> str:
+    """The lock file from here, where it is below: that is how code hosts find it."""
+    here = Path.cwd()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.as_posix()
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        remedy = "name a file in a folder that is there"
+        raise ConfigurationError(f"the report cannot be written: {reason}", file=str(path), remedy=remedy) from None
