@@ -76,7 +76,7 @@ class Sample:
 
     server: float
     server_rss: float
-    zygote: float
+    zygote: float  # of its own: by share it would depend on who else shares the compiled guest
     workers: int
     tasks: int
     descriptors: int
@@ -168,13 +168,11 @@ async def sample(data: Path) -> Sample:
     await anyio.sleep(6)  # sessions are tended every five seconds
     gc.collect()
     server, zygote, *workers = tree(os.getpid())
-    status = (PROC / str(server) / "status").read_text()
-    rss = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
     journal = sum(path.stat().st_size for path in data.glob("journal*"))
     return Sample(
         memory_of(server),
-        rss / 1000,
-        memory_of(zygote),
+        status(server, "VmRSS"),
+        status(zygote, "RssAnon"),
         len(workers),
         len(asyncio.all_tasks()),
         descriptors(server),
@@ -182,6 +180,12 @@ async def sample(data: Path) -> Sample:
         sum(1 for _ in data.rglob("*")) + len(list(Path(tempfile.gettempdir()).glob("*isthmus*"))),
         journal / 1e6,
     )
+
+
+def status(pid: int, name: str) -> float:
+    """A figure of a process's memory as the kernel tells it, in MB."""
+    lines = (PROC / str(pid) / "status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1000
 
 
 def descriptors(pid: int) -> int:
