@@ -16,6 +16,7 @@ from wasmtime import _ffi as ffi  # the size of the asynchronous stack has no ot
 from wasmtime import component as wasm
 
 from isthmus_sandbox.component import FEATURES_OFF, WASM_STACK
+from isthmus_sandbox.crossing import Export, add_import
 from isthmus_sandbox.exits import Exit
 from isthmus_sandbox.settings import MIB
 from isthmus_sandbox.wall import WallClock
@@ -52,7 +53,7 @@ def compile_component(source: Path) -> bytes:
 class Guest:
     """One instance of the component."""
 
-    __slots__ = ("_run", "_store", "exchange", "wall")
+    __slots__ = ("_imported", "_run", "_store", "exchange", "wall")
 
     def __init__(self, compiled: Path, *, memory_bytes: int, workspace: Path, exchange: Exchange) -> None:
         """Open a compiled component, which is trusted, and instantiate it.
@@ -72,12 +73,12 @@ class Guest:
         run = instance.get_func(self._store, "run")
         if run is None:
             raise RuntimeError("the component has no export named run")
-        self._run = run
+        self._run = Export(run, self._store)
 
     def run(self, program: str) -> str:
         """Enter the guest. Ends the process if the guest traps."""
         try:
-            return str(self._run(self._store, program))
+            return self._run(program)
         except MemoryError:
             end(Exit.MEMORY)
         except wasmtime.ExitTrap:
@@ -90,7 +91,7 @@ class Guest:
         linker.add_wasip2()
         linker.allow_shadowing = True
         with linker.root() as root:
-            root.add_func("exchange", self._exchange)
+            self._imported = add_import(root, "exchange", lambda step: self.exchange(step))  # noqa: PLW0108 - it changes
             for each in _VERSIONS:
                 with root.add_instance(_RANDOM + each) as random:
                     random.add_func("get-random-bytes", _random_bytes)
@@ -102,14 +103,6 @@ class Guest:
 
     def _now(self, _store: wasmtime.StoreContext) -> wasm.Record:
         return _moment(self.wall.read())
-
-    def _exchange(self, _store: wasmtime.StoreContext, step: str) -> str:
-        try:
-            return self.exchange(step)
-        except MemoryError:
-            end(Exit.MEMORY)
-        except BaseException:  # noqa: BLE001 - wasmtime-py would keep it in a global, and raise it somewhere else
-            end(Exit.FAULT)
 
 
 def _moment(ms: int) -> wasm.Record:

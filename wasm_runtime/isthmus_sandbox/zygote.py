@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import json
 import os
 import select
@@ -44,6 +45,7 @@ from isthmus_sandbox.wire import BlockingChannel, end
 from isthmus_sandbox.worker import REHEARSAL, WARM_UP, no_exchange, serve
 
 MESSAGE_BYTES = 65_536
+_MOST_DESCRIPTORS = 4_096  # a zygote has a dozen, and the system gives the lowest that is free
 
 
 def main(arguments: list[str]) -> None:
@@ -200,9 +202,9 @@ def _descriptor_of(directory: str) -> int:
 
 
 def _close_all_but(kept: set[int]) -> None:
-    for descriptor in {int(path.name) for path in Path("/proc/self/fd").iterdir()} - kept:
-        with contextlib.suppress(OSError):  # the one that listed
-            os.close(descriptor)
+    for before, after in itertools.pairwise([-1, *sorted(kept), _MOST_DESCRIPTORS]):
+        if before + 1 < after:  # an empty range would be taken for all
+            os.closerange(before + 1, after)
 
 
 if __name__ == "__main__":
