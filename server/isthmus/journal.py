@@ -161,6 +161,9 @@ class Transcript:
     finished: Finished | None
     files: tuple[str, ...]
     omitted: str
+    calls: tuple[CallRecord, ...]
+    tokens: int
+    answers: Mapping[int, int]  # bytes, by call
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,9 @@ def transcript_of(entries: Sequence[Entry]) -> Transcript:
         finished=next((entry for entry in entries if isinstance(entry, Finished)), None),
         files=next((entry.files for entry in entries if isinstance(entry, Shown)), ()),
         omitted=next((entry.reason for entry in entries if isinstance(entry, Omitted)), ""),
+        calls=calls_of(entries),
+        tokens=next((entry.tokens for entry in entries if isinstance(entry, Shown)), 0),
+        answers={entry.call: len(entry.text) for entry in entries if isinstance(entry, Answered)},
     )
 
 

@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from isthmus.journal import Transcript
+from isthmus.journal import Transcript, Turn
+from isthmus.model import Report
+from isthmus.ports import Guest
 from isthmus_sandbox.frames import decode_outcome, decode_step
-from isthmus_sandbox.protocol import NO_READINGS, Event, Outcome, Program, Step
+from isthmus_sandbox.protocol import NO_READINGS, Event, Failure, Outcome, Program, Step
 
 Rest = Callable[[Step, bool], Awaitable[Sequence[Event]]]
 """Answers the steps beyond the record. The flag: this step stands in it too, but was never answered."""
@@ -25,6 +27,14 @@ class Diverged(Exception):
         super().__init__(f"step {step}: {what}")
         self.step = step
         self.what = what
+
+
+class Ended(Exception):
+    """The program stands where its record ends: it was stopped there, or its server was."""
+
+
+class NotRepeatable(Exception):
+    """The record does not hold what a replay needs; the message says why."""
 
 
 @dataclass(slots=True)
@@ -64,12 +74,70 @@ class Replay:
             raise Diverged(self.at + 1, f"it ended otherwise: {_difference(finished.text, outcome.text)}")
 
 
+async def run_again(guest: Guest, transcript: Transcript) -> Outcome:
+    """Run an execution again in a guest that stands where it stood then.
+
+    Raises:
+        Diverged: it goes otherwise.
+        Ended: it stands where it was stopped; the guest is of no more use.
+        GuestLost: the worker is gone.
+    """
+    if transcript.finished is None or not transcript.finished.text:
+        if not transcript.turns:
+            raise Ended
+        # What it did after its last step cannot be compared, and may have no end.
+        last = Turn(transcript.turns[-1].step, None)
+        transcript = replace(transcript, turns=(*transcript.turns[:-1], last))
+    replay = Replay(transcript, _no_more)
+    outcome = await guest.run(program_of(transcript), replay.exchange)
+    replay.compare(outcome)
+    return outcome
+
+
+async def _no_more(_step: Step, recorded: bool) -> Sequence[Event]:
+    raise Ended if recorded else Diverged(0, "the program went on where it had ended")
+
+
+def outcome_of(transcript: Transcript) -> Outcome | None:
+    """The outcome, where there is one."""
+    finished = transcript.finished
+    return decode_outcome(finished.text) if finished is not None and finished.text else None
+
+
+def report_of(transcript: Transcript, outcome: Outcome | None) -> Report:
+    """What was to be told of an execution, as far as its record has it; notes of the server's own are not there."""
+    output = "".join(decode_step(turn.step).output for turn in transcript.turns)
+    began, finished = transcript.began, transcript.finished
+    report = Report(
+        began.execution,
+        began.session,
+        ok=False,
+        output=output,
+        error=Failure("Interrupted", "its server ended", code="interrupted"),
+        calls=transcript.calls,
+        ms=finished.ms if finished else 0.0,
+    )
+    if outcome is None:
+        if finished is not None:
+            return replace(report, error=Failure("Stopped", finished.message, code=finished.code))
+        return report
+    return replace(
+        report,
+        ok=outcome.ok,
+        kind=outcome.kind,
+        value=outcome.value,
+        output=output + outcome.output,
+        error=outcome.error,
+        notes=outcome.notes,
+    )
+
+
 def program_of(transcript: Transcript) -> Program:
     """The program, with clocks that show at first what they showed."""
     clock = wall = NO_READINGS
     frames: list[Step | Outcome] = [decode_step(turn.step) for turn in transcript.turns]
-    if transcript.finished is not None and transcript.finished.text:
-        frames.append(decode_outcome(transcript.finished.text))
+    if outcome := outcome_of(transcript):
+        frames.append(outcome)
     for each in frames:
         clock, wall = clock.then(each.clock), wall.then(each.wall)
     return replace(transcript.began.program, clock=clock, wall=wall)

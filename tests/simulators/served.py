@@ -134,6 +134,16 @@ async def witnessed(file: Path, kind: Literal["called", "cancelled", "ended"], c
             await anyio.sleep(0.01)  # another process writes the file: there is nothing to wait on
 
 
+def descendants(pid: int) -> list[tuple[int, int]]:
+    """The processes below one, each with its parent."""
+    found: list[tuple[int, int]] = []
+    parents, above = _parents(), {pid}
+    while below := [(child, parent) for child, parent in parents if parent in above]:
+        found += below
+        above = {child for child, _ in below}
+    return found
+
+
 def _parents() -> list[tuple[int, int]]:
     """Each process of this machine with its parent; those that end meanwhile are left out."""
     found = []

@@ -1,4 +1,4 @@
-"""The command line: `isthmus demo | serve | init | search | exec | doctor`.
+"""The command line: `isthmus COMMAND`.
 
 Each command is a module with `arguments(parser)` and `run(arguments) -> int`, imported when it is asked for; nothing
 here imports more than the standard library, so that help comes at once. Exit codes: 0 done, 1 a program failed or
@@ -23,6 +23,13 @@ COMMANDS: Mapping[str, str] = {
     "init": "write an isthmus.yaml to begin with",
     "search": "search the operations of all upstreams, as a model would",
     "exec": "run a program, as a model would",
+    "lock": "write down what operations take and give, to compare with later",
+    "check": "compare what operations take and give with the lock, for CI",
+    "mock": "serve an upstream from its document or the lock, without the upstream",
+    "runs": "list the latest executions",
+    "show": "show one execution: its code, its calls, what came of them",
+    "replay": "run a recorded execution again, offline, and compare each step",
+    "resume": "go on with an execution that was interrupted when its server ended",
     "doctor": "say what is configured, what connects, what is allowed, and what protects",
 }
 """The commands, each with what it is for."""

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 import anyio.to_thread
@@ -23,7 +24,6 @@ from isthmus.journal import (
     Entry,
     Past,
     Resumed,
-    Summary,
     Transcript,
     began_of,
     past_of,
@@ -31,9 +31,9 @@ from isthmus.journal import (
 )
 from isthmus.model import Principal
 from isthmus.ports import Guest, JournalStore, Sandbox
-from isthmus.replay import Diverged, Replay, program_of
+from isthmus.replay import Diverged, NotRepeatable, run_again
 from isthmus.service.sessions import Session
-from isthmus_sandbox.protocol import Event, GuestLost, SandboxUnavailable, Step
+from isthmus_sandbox.protocol import GuestLost, SandboxUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,45 +122,54 @@ class History:
 
     async def rebuild(self, session: Session) -> bool:
         """Give the session a guest with the variables that it had. False, and nothing changed, where it cannot be."""
-        programs = await self._programs(session, None)
-        if not programs:
+        try:
+            programs = await self.programs_before(session.handle, None)
+        except NotRepeatable:
             return False
-        return await self._rebuilt(session, programs, whole=True)
+        return bool(programs) and await self._rebuilt(session, programs, whole=True)
 
     async def recover(self, session: Session, execution: str) -> tuple[Guest, Transcript] | None:
         """Another guest for an execution whose worker is gone, and what crossed the door so far; or None."""
-        entries = await self.store.entries(execution)
-        transcript = transcript_of(entries)
-        programs = await self._programs(session, began_of(entries))
-        if transcript.omitted or programs is None:
+        transcript = transcript_of(await self.store.entries(execution))
+        [latest] = await self.store.summaries(session=session.handle, limit=1)
+        if transcript.omitted or latest.execution != execution:
+            return None
+        try:
+            programs = await self.programs_before(session.handle, execution)
+        except NotRepeatable:
             return None
         if not await self._rebuilt(session, programs, whole=False) or session.guest is None:
             return None
         return session.guest, transcript
 
-    async def _programs(self, session: Session, current: Began | None) -> list[Transcript] | None:
-        """What the session's guest has run before `current`; None where that is too dear, or cannot be run again."""
-        latest = await self.store.summaries(session=session.handle, limit=self.cheap.programs + 1)
-        if current is not None:
-            if latest[0].execution != current.execution:
-                return None  # another program has run since
-            latest = latest[1:]
-        programs: list[Summary] = []
-        fresh, clean = (current.fresh, current.clean) if current else (False, False)
-        for each in latest:
-            if fresh:
-                break
-            programs.append(each)
-            fresh, clean = each.fresh, each.clean
-        dear = (
-            len(programs) > self.cheap.programs
-            or sum(each.busy_ms for each in programs) > self.cheap.busy_ms
-            or sum(each.bytes for each in programs) > self.cheap.bytes
-        )
-        if dear or not (fresh and clean) or any(each.ok is None for each in programs):
-            return None
+    async def programs_before(self, session: str, execution: str | None) -> list[Transcript]:
+        """What the guest in which `execution` ran had run before it, oldest first; with None, what it has run in all.
+
+        Raises:
+            NotRepeatable: that is more than `cheap` allows, or cannot be run again.
+        """
+        latest = list(await self.store.summaries(session=session, limit=10_000))
+        while execution is not None and latest and latest[0].execution != execution:
+            del latest[0]
+        run = [*takewhile(lambda each: not each.fresh, latest), *[each for each in latest if each.fresh][:1]]
+        programs = run if execution is None else run[1:]
+        if run and not (run[-1].fresh and run[-1].clean):
+            raise NotRepeatable("its session had begun with files that another interpreter had left in /workspace")
+        if any(each.ok is None for each in programs):
+            raise NotRepeatable("a program before it in the session has no end")
+        cheap = self.cheap
+        if (
+            len(programs) > cheap.programs
+            or sum(each.busy_ms for each in programs) > cheap.busy_ms
+            or sum(each.bytes for each in programs) > cheap.bytes
+        ):
+            raise NotRepeatable("the programs before it take too long")
         transcripts = [transcript_of(await self.store.entries(each.execution)) for each in reversed(programs)]
-        return transcripts if all(map(_repeatable, transcripts)) else None
+        for transcript in transcripts:
+            if transcript.omitted or transcript.finished is None or not transcript.finished.text:
+                why = transcript.omitted or "it was stopped, and left who knows what"
+                raise NotRepeatable(f"{transcript.began.execution}, before it in the session, is not whole: {why}")
+        return transcripts
 
     async def _rebuilt(self, session: Session, programs: Sequence[Transcript], *, whole: bool) -> bool:
         """Run the programs again in a workspace of their own, which takes the old one's place if all is as it was."""
@@ -185,27 +194,8 @@ class History:
         return False
 
 
-async def run_again(guest: Guest, transcript: Transcript) -> None:
-    """Run an execution again in a guest that stands where it stood then.
-
-    Raises:
-        Diverged: it goes otherwise.
-        GuestLost: the worker is gone.
-    """
-    replay = Replay(transcript, _no_more)
-    replay.compare(await guest.run(program_of(transcript), replay.exchange))
-
-
-async def _no_more(_step: Step, recorded: bool) -> Sequence[Event]:
-    raise Diverged(0, "the record ends here" if recorded else "the program goes on where it ended before")
-
-
 def _over(entries: Sequence[Entry]) -> bool:
     return transcript_of(entries).finished is not None
-
-
-def _repeatable(transcript: Transcript) -> bool:
-    return not transcript.omitted and transcript.finished is not None and bool(transcript.finished.text)
 
 
 # ---------------------------------------------------------------- workspaces
