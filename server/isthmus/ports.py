@@ -88,6 +88,10 @@ class Guest(Protocol):
         """
         ...
 
+    def give_way(self) -> None:
+        """From now on, let others have the processor first, where the system can do that."""
+        ...
+
     async def close(self) -> None:
         """End the worker, by force, and wait until it is gone. Idempotent; the workspace is left."""
         ...

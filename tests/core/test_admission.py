@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from isthmus.errors import LimitExceeded
 from isthmus.model import Principal
 from isthmus.service.admission import START, Admission, Bounds, Ticket
+from tests.simulators.guest import ScriptedGuest, steps
 
 pytestmark = pytest.mark.anyio
 
@@ -124,12 +126,36 @@ async def test_the_last_start_is_kept_for_another_principal() -> None:
 
 
 async def test_one_that_only_computes_stops_counting_as_starting_after_its_moments() -> None:
-    admission = Admission(Bounds(100, 100, 100, 100, starts=2))
+    admission, guest = Admission(Bounds(100, 100, 100, 100, starts=2)), ScriptedGuest(steps(), Path())
     with admission.join(ALICE) as first, admission.join(ALICE) as second:
         async with first.place(anyio.Lock(), SOON):
+            first.entered(guest)
             async with second.place(anyio.Lock(), SOON):
                 assert second.waited >= START * 0.9
             assert not first.starting
+
+
+async def test_one_that_only_computes_gives_way_where_others_run_too() -> None:
+    admission = Admission(Bounds(100, 100, 100, 100))
+    hog, caller = ScriptedGuest(steps(), Path()), ScriptedGuest(steps(), Path())
+    with admission.join(ALICE) as computing, admission.join(BOB) as calling:
+        async with computing.place(anyio.Lock(), SOON), calling.place(anyio.Lock(), SOON):
+            calling.entered(caller)
+            calling.settle()
+            computing.entered(hog)
+            await anyio.sleep(START * 1.5)
+    assert (hog.gave_way, caller.gave_way) == (True, False)
+
+
+async def test_one_that_waits_for_its_guest_goes_on_counting_as_starting() -> None:
+    """Else, the busier the machine, the more would be started at once."""
+    admission = Admission(Bounds(100, 100, 100, 100, starts=2))
+    with admission.join(ALICE) as first, admission.join(ALICE) as second:
+        async with first.place(anyio.Lock(), SOON):
+            with pytest.raises(LimitExceeded) as raised:
+                async with second.place(anyio.Lock(), START * 1.5):
+                    raise AssertionError("it was started beside one that has not started")
+            assert "busy with starting others" in raised.value.message
 
 
 async def test_a_ticket_knows_whether_its_principal_runs_something_else() -> None:

@@ -30,6 +30,7 @@ class ScriptedGuest:
     workspace: Path
     alive: bool = True
     memory_bytes: int = 0
+    gave_way: bool = False
     programs: list[Program] = field(default_factory=list)
 
     async def run(self, program: Program, exchange: Exchange) -> Outcome:
@@ -39,6 +40,9 @@ class ScriptedGuest:
         except BaseException:
             self.alive = False
             raise
+
+    def give_way(self) -> None:
+        self.gave_way = True
 
     async def close(self) -> None:
         self.alive = False

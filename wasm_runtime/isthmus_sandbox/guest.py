@@ -62,6 +62,10 @@ class WorkerGuest:
         """What the worker takes beside what all workers share; 0 where that cannot be known."""
         return self._process.memory_bytes if self.alive else 0
 
+    def give_way(self) -> None:
+        """From now on, let others have the processor first, where the system can do that."""
+        self._process.give_way()
+
     def move(self, workspace: Path) -> bool:
         """Let the workspace have another place, where there is nothing or an empty directory. False: it cannot."""
         try:

@@ -6,6 +6,7 @@ Both know a worker by its `Process`: to be killed, and waited for. Nothing here 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -32,6 +33,7 @@ from isthmus_sandbox.wire import Kind
 _READY_BYTES = 65_536
 _CONTROL_BYTES = 65_536
 _STDERR_KEPT = 2_000
+_BEHIND_OTHERS = 10  # a niceness: a tenth of the weight of what has none
 _PAGE = 4096 if sys.platform == "win32" else os.sysconf("SC_PAGE_SIZE")
 _FORKS_AT_ONCE = 16
 
@@ -42,6 +44,10 @@ class Process(Protocol):
     @property
     def memory_bytes(self) -> int:
         """What it takes beside what all workers share; 0 where that cannot be known."""
+        ...
+
+    def give_way(self) -> None:
+        """From now on, let others have the processor first, where the system can do that. Idempotent."""
         ...
 
     def kill(self) -> None:
@@ -95,6 +101,11 @@ class ForkedProcess:
     def memory_bytes(self) -> int:
         """See `Process`."""
         return max(0, own_bytes(self.pid) - own_bytes(self._zygote.pid))
+
+    def give_way(self) -> None:
+        """See `Process`."""
+        if self.pid and not self.gone.done():
+            _give_way(self.pid)
 
     def kill(self) -> None:
         """See `Process`."""
@@ -281,6 +292,11 @@ class WholeProcess:
         """See `Process`. All that is its own: there is no other worker that it shares with."""
         return own_bytes(self._process.pid)
 
+    def give_way(self) -> None:
+        """See `Process`."""
+        if self.running:
+            _give_way(self._process.pid)
+
     def kill(self) -> None:
         """See `Process`."""
         self._process.kill()
@@ -338,6 +354,12 @@ class SpawnLauncher:
 
 
 # ---------------------------------------------------------------- both
+
+
+def _give_way(pid: int) -> None:
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):  # it has just ended
+            os.setpriority(os.PRIO_PROCESS, pid, _BEHIND_OTHERS)
 
 
 def own_bytes(pid: int) -> int:

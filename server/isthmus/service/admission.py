@@ -23,9 +23,10 @@ import anyio
 
 from isthmus.errors import LimitExceeded
 from isthmus.model import Principal
+from isthmus.ports import Guest
 
 START = 0.05
-"""Seconds after which an execution no longer counts as starting, whatever it does."""
+"""Seconds that an execution counts as starting once it has its guest, unless it waits or ends before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,6 @@ class Ticket:
         try:
             await self.admission.granted(self, seconds - (anyio.current_time() - began))
             self.waited = anyio.current_time() - began
-            self._timer = asyncio.get_running_loop().call_later(START, self.settle)
             try:
                 yield
             finally:
@@ -75,6 +75,16 @@ class Ticket:
                 self.admission.leave(self)
         finally:
             turn.release()
+
+    def entered(self, guest: Guest) -> None:
+        """It has its guest, and begins to run. One that only computes is let run on, behind others if there are any."""
+
+        def overdue() -> None:
+            self.settle()
+            if self.admission.running() > 1:
+                guest.give_way()
+
+        self._timer = asyncio.get_running_loop().call_later(START, overdue)
 
     def settle(self) -> None:
         """It has started: it waits for an upstream, or was given its moments. Idempotent."""

@@ -230,7 +230,7 @@ class Run:
             session.dropped = ""
         fresh = session.guest is None
         clean = fresh and not _holds_files(session.workspace)
-        await session.enter(self.service.sandbox, last_spare=self.ticket.alone)
+        self.ticket.entered(await session.enter(self.service.sandbox, last_spare=self.ticket.alone))
         if session.dropped:
             self.notes.append(f"the variables of this session are gone: {session.dropped}; /workspace is still there")
             session.dropped = ""
