@@ -168,3 +168,15 @@ def test_binding_gives_known_names_or_a_clear_error(arguments: dict[str, int], p
         assert error.hint  # noqa: PT017
     else:
         assert bound.keys() <= {each.name for each in CREATE.parameters}
+
+
+def test_parameters_that_nearly_all_operations_take_are_common_but_for_paging() -> None:
+    def taking(number: int, *wires: str, required: bool = False) -> Operation:
+        parameters = tuple(Parameter(wire, wire, "query", required, {}) for wire in wires)
+        return Operation(f"up.o{number}", "up", f"o{number}", Effect.READ, parameters)
+
+    many = [taking(n, "alt", "limit", *(["rare"] if n < 3 else [])) for n in range(14)]
+    assert Catalog.build(many).common("up") == {"alt"}
+    assert Catalog.build(many[:11]).common("up") == frozenset()
+    assert Catalog.build([taking(n, "alt", required=True) for n in range(14)]).common("up") == frozenset()
+    assert Catalog.build(many).common("other") == frozenset()

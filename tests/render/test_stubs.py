@@ -210,3 +210,25 @@ def test_what_the_stub_accepts_is_what_bind_accepts(given_: dict[str, str]) -> N
     except InvalidArguments:
         bound = None
     assert bound == expected
+
+
+def test_what_nearly_all_operations_take_is_only_named() -> None:
+    text = stub(CREATE, common=frozenset({"labels", "owner"})).text
+    assert '*, state: Literal["open", "closed"] = "open", since: str = ...,' in text
+    assert "    # also, by name: labels\n" in text
+    assert "labels: list[str] = ..." in stub(CREATE, FULL, common=frozenset({"labels"})).text
+
+
+def test_a_short_stub_names_the_fields_of_an_answer() -> None:
+    text = stub(CREATE, BRIEF).text
+    assert ") -> dict:  # {id, title}\n" in text
+    parsed(text)
+
+
+def test_sources_stand_under_the_header_as_comments() -> None:
+    text = stub(CREATE, sources=["owner: from github.users.list()[].login", 'x"""\nimport os']).text
+    header, first, second, *_ = text.split("\n")
+    assert header.startswith("# github.issues.create")
+    assert first == "# owner: from github.users.list()[].login"
+    assert second == '# x""" import os'
+    parsed(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +13,12 @@ from isthmus.catalog.chains import Chains
 from isthmus.catalog.names import identifier, words
 from isthmus.errors import InvalidArguments
 from isthmus.model import Operation, Parameter, digest
+
+_NEARLY_ALL = 0.4
+_MANY = 12
+"""A parameter is common where so large a part of an upstream's operations take it, and at least so many."""
+
+_PAGING = frozenset({"limit", "page", "offset", "cursor", "per_page", "page_size", "pageToken", "pageSize"})
 
 _CONSIDERED = 40
 """Operations that share most words with a wrong name, and are compared with it letter by letter."""
@@ -24,7 +31,7 @@ class Catalog:
     ()
     """
 
-    __slots__ = ("_by_id", "_by_key", "_chains", "_children", "_digest", "_groups", "_vocabulary")
+    __slots__ = ("_by_id", "_by_key", "_chains", "_children", "_common", "_digest", "_groups", "_vocabulary")
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._by_id: Mapping[str, Operation] = MappingProxyType({operation.id: operation for operation in operations})
@@ -32,6 +39,7 @@ class Catalog:
         self._children = _children(self._by_id)
         self._groups = _groups(self._by_id.values())
         self._vocabulary: dict[str, list[str]] = {}
+        self._common: dict[str, frozenset[str]] = {}
         self._chains: Chains | None = None
         self._digest = ""
 
@@ -114,6 +122,13 @@ class Catalog:
         """
         return self._children.get(path, ())
 
+    def common(self, upstream: str) -> frozenset[str]:
+        """Optional parameters that nearly all operations of an upstream take (`alt`, `opt_pretty`), by wire name."""
+        if upstream not in self._common:
+            operations = [each for members in self.groups(upstream).values() for each in members]
+            self._common[upstream] = _common(operations)
+        return self._common[upstream]
+
     def groups(self, upstream: str) -> Mapping[str, tuple[Operation, ...]]:
         """The operations of an upstream by group, the groups sorted.
 
@@ -163,6 +178,16 @@ def bind(operation: Operation, positional: Sequence[Any], arguments: Mapping[str
         problems += [f"{parameter.name} is missing" for parameter in required if parameter.name not in bound]
         raise InvalidArguments(f"{operation.id}: {'; '.join(problems)}", hint=_signature(operation))
     return bound
+
+
+def _common(operations: Sequence[Operation]) -> frozenset[str]:
+    taken = Counter(
+        parameter.wire
+        for operation in operations
+        for parameter in operation.parameters
+        if not parameter.required and parameter.location in ("query", "header") and parameter.wire not in _PAGING
+    )
+    return frozenset(wire for wire, times in taken.items() if times >= max(_MANY, _NEARLY_ALL * len(operations)))
 
 
 def _alike(word: str, vocabulary: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from isthmus.model import Operation
-from isthmus.render.stubs import BRIEF, FILE, FULL, NORMAL, Depth, Stub, one_liner, stub
+from isthmus.render.stubs import BRIEF, FILE, FULL, NORMAL, Depth, Stub
 from isthmus.render.tokens import estimate
 
 Detail = Literal["names", "signatures", "full"]
@@ -77,17 +77,12 @@ class _Round:
 
 @dataclass(slots=True)
 class Layout:
-    """Fits sections into a budget.
-
-    `mark` is what is added to an operation's effect; `sources` say where the values that it needs come from;
-    `typed` gives an untyped one the type that its answers have shown.
-    """
+    """Fits sections into a budget. `draw` makes the stub of an operation, `line` its one line."""
 
     budget: int  # tokens
     detail: Detail
-    mark: Callable[[Operation], str]
-    sources: Callable[[Operation], Sequence[str]] = lambda _: ()
-    typed: Callable[[Operation], Operation] = lambda operation: operation
+    draw: Callable[[Operation, Depth], Stub]
+    line: Callable[[Operation], str]
     _left: int = field(init=False, default=0)
     _stubs: dict[tuple[str, Depth], tuple[Stub, int]] = field(init=False, default_factory=dict)
 
@@ -140,7 +135,7 @@ class Layout:
         """A stub and its tokens, kept: later rounds try again what did not fit before."""
         key = (operation.id, depth)
         if key not in self._stubs:
-            made = stub(self.typed(operation), depth, self.mark(operation), self.sources(operation))
+            made = self.draw(operation, depth)
             self._stubs[key] = made, estimate(made.text) + 1
         return self._stubs[key]
 
@@ -175,7 +170,7 @@ class Layout:
         yield from unsaid(definition.text for definition in item.stub.types)
 
     def _line(self, entry: Entry) -> str:
-        return one_liner(entry.operation, self.mark(entry.operation))
+        return self.line(entry.operation)
 
 
 def _in_turn(sections: Sequence[Section]) -> Iterator[tuple[int, int]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from isthmus.catalog.names import words
 from isthmus.model import Operation, Parameter
+from isthmus.render.outlines import outline
 from isthmus.render.schemas import may_be, properties, resolved
 from isthmus.render.text import comment, cut, docstring, first_sentence, first_sentences, literal
 from isthmus.render.tokens import estimate
@@ -61,10 +62,18 @@ class Stub:
         return "\n".join([self.header, *self.sources, self.signature, *(each.text for each in self.types)])
 
 
-def stub(operation: Operation, depth: Depth = NORMAL, mark: str = "", sources: Sequence[str] = ()) -> Stub:
+def stub(
+    operation: Operation,
+    depth: Depth = NORMAL,
+    mark: str = "",
+    sources: Sequence[str] = (),
+    common: frozenset[str] = frozenset(),
+) -> Stub:
     """The stub of an operation.
 
     `mark` is added to its effect: `not allowed: ...`. `sources` say where its values come from, each a line.
+    `common` are the wire names of optional parameters that nearly all operations of its upstream take: short stubs
+    only name them.
     """
     taken: dict[str, str] = {}
     writer = Annotator(operation.document, depth.depth, depth.types, writing=True, taken=taken)
@@ -73,8 +82,9 @@ def stub(operation: Operation, depth: Depth = NORMAL, mark: str = "", sources: S
     )
     annotated = [(each, writer.annotate(each.schema, each.wire)) for each in operation.parameters]
     returns = _returns(operation, reader)
-    body = docstring(_documentation(operation, annotated, depth) or ["-"])
-    signature = _signature(operation, annotated, returns, depth)
+    own = annotated if depth.every else [pair for pair in annotated if pair[0].required or pair[0].wire not in common]
+    body = docstring(_documentation(operation, own, depth) or ["-"])
+    signature = _signature(operation, own, returns, depth)
     definitions = [
         definition
         for annotator in (writer, reader)
@@ -137,21 +147,25 @@ def _signature(
     optional = [(each, annotation) for each, annotation in annotated if not each.required]
     shown = [f"{each.name}: {annotation.text} = {_default(each, operation)}" for each, annotation in optional]
     fitting = _fitting(shown, depth.signature - sum(map(len, needed)))
-    names = [each.name for each, _ in optional[fitting:]]
+    typed = {*(each.name for each, _ in annotated if each.required), *(each.name for each, _ in optional[:fitting])}
+    names = [each.name for each in operation.parameters if each.name not in typed]
     parts = [*needed, *(["*"] if fitting else []), *shown[:fitting]]
     if operation.accepts_more:
         parts.append("**more: Any")
     name = operation.id.rpartition(".")[2]
-    return _filled(
-        f"async def {name}(", parts, f") -> {returns.text}:{_observed(operation)}", _named_only(names, depth)
-    )
+    end = f") -> {returns.text}:{_told_of_answer(operation, depth)}"
+    return _filled(f"async def {name}(", parts, end, _named_only(names, depth))
 
 
-def _observed(operation: Operation) -> str:
-    """That the type of the answer is no promise of the upstream, but what was seen."""
-    if not operation.observed:
-        return ""
-    return f"  # observed {operation.observed:,} time{'' if operation.observed == 1 else 's'}"
+def _told_of_answer(operation: Operation, depth: Depth) -> str:
+    """The fields of an answer whose types are not shown; and that a type is no promise, but what was seen."""
+    told = []
+    if operation.output is not None and not depth.types:
+        told.append(outline(operation.output, operation.document))
+    if operation.observed:
+        told.append(f"observed {operation.observed:,} time{'' if operation.observed == 1 else 's'}")
+    text = comment("; ".join(filter(None, told)))
+    return f"  # {text}" if text else ""
 
 
 def _fitting(parts: Sequence[str], room: int) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 from isthmus.catalog.names import identifier, words
 from isthmus.model import JsonSchema, SchemaDocument
+from isthmus.render.outlines import in_order
 from isthmus.render.schemas import Resolved, alternatives, has_kind, properties, required, resolved, types
 from isthmus.render.text import comment, first_sentence, literal
 
@@ -29,8 +30,6 @@ _LITERALS = 12
 _LITERAL_CHARACTERS = 140
 _LINE = 110
 _NAME = 48
-_LESSER = ("_url", "Url", "node_id", "_links", "_href")
-"""Endings of fields that programs seldom read: they stand last, so that they are the first to be cut."""
 
 _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 _FORMATS = {"date-time": "ISO date-time", "date": "ISO date", "byte": "base64", "time": "ISO time"}
@@ -161,13 +160,13 @@ class Annotator:
         hidden = "readOnly" if self.writing else "writeOnly"
         shown = [
             (name, each)
-            for name, each in properties(schema).items()
+            for name, each in in_order(properties(schema))
             if not (isinstance(each, Mapping) and each.get(hidden) is True)
         ]
         needed = required(schema)
         if self.writing or self.parted:
             return sorted(shown, key=lambda item: item[0] not in needed)
-        return sorted(shown, key=lambda item: item[0].endswith(_LESSER))
+        return shown
 
     def _body(self, owner: str, schema: JsonSchema, nest: int, characters: int) -> str:
         """The fields, several to a line; beyond the room, their names alone; beyond twice the room, their number."""

@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property, partial
+from functools import cached_property
 
 from isthmus.catalog.catalog import Catalog
 from isthmus.catalog.chains import described
@@ -19,6 +19,7 @@ from isthmus.catalog.index import Found, Index
 from isthmus.catalog.names import upstream_name
 from isthmus.model import Operation, UpstreamSnapshot, UpstreamState
 from isthmus.render.fragments import Detail, Entry, Layout, Section
+from isthmus.render.stubs import Depth, Stub, one_liner, stub
 from isthmus.render.text import cut, literal, plain
 from isthmus.render.tokens import estimate
 
@@ -73,7 +74,15 @@ def search(
     opening = [*scope.trouble(), *_too_many(asked)]
     if any(section.entries for section in sections):
         opening.insert(0, _DATA)
-    return Layout(budget_tokens, detail, mark, partial(sources_of, catalog, visible), typed).text(opening, sections)
+
+    def draw(operation: Operation, depth: Depth) -> Stub:
+        sources, common = sources_of(catalog, visible, operation), catalog.common(operation.upstream)
+        return stub(typed(operation), depth, mark(operation), sources, common)
+
+    def line(operation: Operation) -> str:
+        return one_liner(operation, mark(operation))
+
+    return Layout(budget_tokens, detail, draw, line).text(opening, sections)
 
 
 def sources_of(catalog: Catalog, visible: Callable[[Operation], bool], operation: Operation) -> list[str]:
@@ -185,9 +194,10 @@ class _Scope:
         return Section((*title, *self._unmatched(found)), entries, lambda hidden: _more(more + hidden))
 
     def _unmatched(self, found: Found) -> list[str]:
-        if not found.unmatched:
+        unmatched = [word for word in dict.fromkeys(found.unmatched) if word.isalpha()]
+        if not unmatched:
             return []
-        words = ", ".join(cut(word, 40) for word in found.unmatched[:8])
+        words = ", ".join(cut(word, 40) for word in unmatched[:8])
         return [f"# No operation has the words: {words}{self._near(found)}"]
 
     def _near(self, found: Found) -> str:
