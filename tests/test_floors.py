@@ -24,7 +24,7 @@ FLOORS = {
         *("isthmus.catalog", "isthmus.render", "isthmus.openapi", "isthmus.policy", "isthmus.journal"),
         *("isthmus.config", "isthmus.coercion", "isthmus.validation", "isthmus.redaction", "isthmus.contracts"),
     ],
-    2: ["isthmus.ports"],
+    2: ["isthmus.ports", "isthmus.turns"],
     3: [
         *("isthmus.upstreams", "isthmus.credentials", "isthmus.stores", "isthmus.telemetry"),
         "isthmus_sandbox",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,8 +20,10 @@ from isthmus.journal import Transcript
 from isthmus.ports import Guest
 from isthmus.recording import Recording
 from isthmus.replay import Diverged, Replay, program_of
-from isthmus_sandbox.frames import decode_event, decode_step
+from isthmus.turns import aside
+from isthmus_sandbox.frames import decode_event, decode_step, event_text
 from isthmus_sandbox.protocol import Event, GuestLost, Outcome, Program, Request, Step
+from isthmus_sandbox.values import is_large
 
 SURPLUS = 100
 """Calls beyond the limit that a program may still attempt, and see refused, before it is ended."""
@@ -242,7 +244,9 @@ class Execution:
                     limit="calls",
                     hint="the operator can raise limits.calls; or fetch more with each call",
                 )
-            return Event(request.call, "value", await self.caller.perform(request))
+            event = Event(request.call, "value", await self.caller.perform(request))
+            large = is_large(event.payload)  # its text takes seconds to write, in which others are to be served
+            return replace(event, text=await aside(large, event_text, event)) if large else event
         except IsthmusError as error:
             return Event(request.call, "error", error_payload(error))
         except Exception as error:  # noqa: BLE001 - whatever fails in here must not take the session along

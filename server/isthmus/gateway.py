@@ -38,7 +38,9 @@ from isthmus.policy import Allow, Ask, Deny, Policy
 from isthmus.ports import CredentialSource, Upstream
 from isthmus.recording import Recording
 from isthmus.redaction import Redactor
+from isthmus.turns import aside
 from isthmus_sandbox.frames import decode_event
+from isthmus_sandbox.values import is_large
 
 
 class Catalogs(Protocol):
@@ -174,7 +176,7 @@ class Gateway:
             answer = await self.upstreams[call.operation.upstream].call(call, credential)
         except IsthmusError as error:
             raise self._redacted(error) from None
-        cleaned = self.redactor.data(answer.value)
+        cleaned = await aside(is_large(answer.value), self.redactor.data, answer.value)
         self.observe(call, cleaned)
         return Answer(cleaned, tuple(map(self.redactor.text, answer.warnings)))
 

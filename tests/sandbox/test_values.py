@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from isthmus_sandbox import values
 from isthmus_sandbox.protocol import MAX_DEPTH
-from isthmus_sandbox.values import check, clean, clean_text
+from isthmus_sandbox.values import check, clean, clean_text, is_large
 
 anything = st.recursive(
     st.none()
@@ -174,3 +174,9 @@ def test_what_is_plain_and_has_no_bytes_survives_json(value: object) -> None:
     except TypeError:  # bytes
         return
     assert json.loads(text) == value
+
+
+def test_a_value_is_large_by_its_values_and_by_its_text() -> None:
+    assert not is_large({"text": "x" * 10_000_000})
+    assert is_large(["x" * 30_000_000])
+    assert is_large({"items": [[1] * 10 for _ in range(3000)]})

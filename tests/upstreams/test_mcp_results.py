@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from isthmus.errors import InvalidArguments, NotFound, PermissionDenied, RateLimited, UpstreamError
 from isthmus.model import Operation
-from isthmus.upstreams.mcp_results import MAX_MESSAGE, failure_of, is_large, kind_of, value_of
+from isthmus.upstreams.mcp_results import MAX_MESSAGE, failure_of, kind_of, value_of
 from isthmus.upstreams.mcp_tools import operations_of
 from isthmus_sandbox.values import check
 
@@ -167,8 +167,3 @@ def test_a_request_for_more_input_is_an_error() -> None:
     error = failure_of(operation(), {"resultType": "input_required", "inputRequests": {"a": {}}})
     assert error is not None
     assert "asks its user" in error.message
-
-
-def test_a_result_is_large_by_the_number_of_its_values() -> None:
-    assert not is_large({"text": "x" * 10_000_000})
-    assert is_large({"items": [[1] * 10 for _ in range(3000)]})

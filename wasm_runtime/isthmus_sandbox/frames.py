@@ -30,7 +30,7 @@ from isthmus_sandbox.protocol import (
     Request,
     Step,
 )
-from isthmus_sandbox.values import check, clean
+from isthmus_sandbox.values import check, clean, is_large
 
 MAX_MEMBERS = 1_000_000
 """Values in one frame of a worker: each costs the server up to a microsecond and a hundred bytes."""
@@ -42,6 +42,8 @@ _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 # Possessive, and content with a string that never ends: one pass whatever stands there.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+_PART = 1_000  # values that are written at once
 
 _STEP = frozenset({"requests", "cancellations", "output", "wake_after_ms", "clock"})
 _OUTCOME = frozenset({"ok", "kind", "value", "blobs", "output", "error", "notes", "names", "clock"})
@@ -385,16 +387,27 @@ def encode_event(event: Event, name: str = "event") -> bytes:
         ValueError: the payload is not plain data; the message begins with `name`.
     """
     check(event.payload, f"{name}.payload")
+    dump = _dump_in_parts if is_large(event.payload) else _dump
     try:
-        payload, blobs = _dump(event.payload), b"[]"
+        payload, blobs = dump(event.payload), b"[]"
     except TypeError:  # there are bytes in it
         found: list[tuple[_Path, str]] = []
-        payload, blobs = _dump(_detach(event.payload, [], found)), _dump(found)
+        payload, blobs = dump(_detach(event.payload, [], found)), _dump(found)
     return b'[%d,"%b",%b,%b]' % (event.call, event.kind.encode(), payload, blobs)
 
 
 def _dump(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+
+
+def _dump_in_parts(value: Any) -> bytes:
+    """As `_dump`, in parts: between them other threads have their turn, where the value is large."""
+    if isinstance(value, list) and len(value) > _PART:
+        parts = (_dump(value[at : at + _PART])[1:-1] for at in range(0, len(value), _PART))
+        return b"[" + b",".join(parts) + b"]"
+    if isinstance(value, dict) and 0 < len(value) <= _PART:
+        return b"{" + b",".join(_dump(key) + b":" + _dump_in_parts(item) for key, item in value.items()) + b"}"
+    return _dump(value)
 
 
 def _detach(value: Any, path: _Path, found: list[tuple[_Path, str]]) -> Any:

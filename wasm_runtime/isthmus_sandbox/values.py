@@ -50,6 +50,23 @@ def clean(value: Any) -> Any:
     return _Cleaner().clean(value, 1)
 
 
+def is_large(value: Any, most: int = 20_000) -> bool:
+    """Whether a value holds more than so many values, or texts of a thousand times as many characters.
+
+    To read or to write such a one takes long enough to be noticed by others.
+    """
+    waiting, seen = [value], 0
+    while waiting and seen <= most:
+        item = waiting.pop()
+        if isinstance(item, str | bytes):
+            seen += len(item) // 1_000
+        elif isinstance(item, dict | list):
+            seen += len(item)
+            if seen <= most:
+                waiting += item.values() if isinstance(item, dict) else item
+    return seen > most
+
+
 def clean_text(text: str) -> str:
     """The text with each lone surrogate written as an escape."""
     if text.isascii() or not _has_surrogate(text):

@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
-import anyio.to_thread
 from mcp.client.stdio import DEFAULT_INHERITED_ENV_VARS
 from mcp.shared.exceptions import MCPError
 
@@ -21,20 +20,19 @@ from isthmus.config.model import UpstreamConfig
 from isthmus.errors import InvalidArguments, UpstreamUnavailable
 from isthmus.model import Answer, Call, Credential, Effect, Operation, UpstreamSnapshot, UpstreamState
 from isthmus.ports import Publish
+from isthmus.turns import aside
 from isthmus.upstreams.backoff import Backoff
 from isthmus.upstreams.mcp_channel import Channel
 from isthmus.upstreams.mcp_http import Endpoint, HttpChannel, SseChannel, credential_of
 from isthmus.upstreams.mcp_listing import listed_tools
 from isthmus.upstreams.mcp_process import Launch
-from isthmus.upstreams.mcp_results import failure_of, is_large, value_of
+from isthmus.upstreams.mcp_results import failure_of, value_of
 from isthmus.upstreams.mcp_session import ClosedByProbe, Connection, Era, Welcome, connect
 from isthmus.upstreams.mcp_stdio import StdioChannel
 from isthmus.upstreams.mcp_tools import held_back, operations_of, remembered
 from isthmus.upstreams.mcp_trouble import NotSent, leaves, problem_of, trouble_of
 from isthmus.upstreams.words import one_line, redacted
-from isthmus_sandbox.values import check
-
-_T = TypeVar("_T")
+from isthmus_sandbox.values import check, is_large
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +193,7 @@ class McpUpstream:
         """List the tools and publish them; from then on the connection can be used."""
         connection.changed = anyio.Event()
         listed, cut = await listed_tools(connection, self._config.timeout)
-        operations = await _aside(len(listed) > MANY_TOOLS, operations_of, self._name, listed)
+        operations = await aside(len(listed) > MANY_TOOLS, operations_of, self._name, listed)
         tools = held_back(self._effects, operations)
         self._effects = remembered(self._effects, tools)
         self._connection = connection
@@ -226,8 +224,9 @@ class McpUpstream:
             raise trouble from error
         if (failure := failure_of(operation, result)) is not None:
             raise failure
-        value, remarks = await _aside(is_large(result), value_of, operation, result)
-        return Answer(value, (*remarks, *self._problems(operation, value)))
+        large = is_large(result)
+        value, remarks = await aside(large, value_of, operation, result)
+        return Answer(value, (*remarks, *await aside(large, self._problems, operation, value)))
 
     async def _usable(self) -> Connection:
         """The connection, waited for where it is being made; a failed one is tried again at once, but once."""
@@ -268,11 +267,6 @@ class McpUpstream:
         lines = (line.strip() for line in welcome.instructions[:2000].splitlines())
         instructions = next((line for line in lines if line and not line.startswith("#")), "")
         return one_line(self._config.description or instructions or welcome.title, 200)
-
-
-async def _aside(aside: bool, function: Callable[..., _T], *arguments: Any) -> _T:
-    """The function's value, worked out in a thread where that is asked for."""
-    return await anyio.to_thread.run_sync(function, *arguments) if aside else function(*arguments)
 
 
 def wire_arguments(call: Call) -> dict[str, Any]:

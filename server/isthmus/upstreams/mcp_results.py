@@ -56,19 +56,6 @@ def value_of(operation: Operation, result: Mapping[str, Any]) -> tuple[Any, tupl
     return plain, tuple(remarks)
 
 
-def is_large(result: Any, most: int = 20_000) -> bool:
-    """Whether a result holds more than so many values: reading it takes long enough to be noticed by others."""
-    waiting, seen = [result], 0
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, Mapping | list):
-            seen += len(item)
-            if seen > most:
-                return True
-            waiting += item.values() if isinstance(item, Mapping) else item
-    return False
-
-
 def _value(operation: Operation, result: Mapping[str, Any], remarks: list[str]) -> Any:
     content = result.get("content")
     blocks = content if isinstance(content, list) else [] if content is None else [content]

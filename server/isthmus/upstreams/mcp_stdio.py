@@ -9,11 +9,12 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client import Transport
 from mcp.shared.message import SessionMessage
-from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, JSONRPCRequest
+from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest
 
+from isthmus.turns import aside
 from isthmus.upstreams.lines import LineSplitter
 from isthmus.upstreams.mcp_process import ChildProcess, Launch
-from isthmus.upstreams.mcp_wire import Inbox
+from isthmus.upstreams.mcp_wire import LONG, Inbox
 from isthmus.upstreams.words import one_line
 
 QUEUED = 256
@@ -91,7 +92,9 @@ class StdioChannel:
         """Read a chunk's lines, giving others their turn, and a flood of what nobody wants a rest."""
         began, dropped, delivered = anyio.current_time(), self._inbox.dropped, 0
         for number, line in enumerate(self._splitter.feed(chunk)):
-            for message in self._inbox.read(line):
+            long = isinstance(line, bytes) and len(line) >= LONG
+            messages: list[JSONRPCMessage] = await aside(long, list, self._inbox.read(line))
+            for message in messages:
                 await sink.send(SessionMessage(message))
                 delivered += 1
             if number % 32 == 31:

@@ -37,6 +37,9 @@ ANSWER_MALFORMED = -32091
 MAX_NESTING = 200
 """Containers within containers that are kept of a message too deep for the parser; deeper ones become null."""
 
+LONG = 1_000_000
+"""Characters of a line beyond which it is read beside the event loop."""
+
 PRUNABLE = 8_000_000
 """Characters of the longest message that is searched for what makes it too deep."""
 
@@ -122,11 +125,24 @@ def parsed(line: bytes) -> Any:
     """
     text = line.decode("utf-8", "replace")
     try:
-        return json.loads(text)
+        return json.loads(text) if len(text) < LONG else _in_turns(text)
     except RecursionError:
         if len(text) > PRUNABLE:
             raise
         return json.loads(pruned(text, MAX_NESTING))
+
+
+def _in_turns(text: str) -> Any:
+    """As `json.loads`, for use in a thread: functions of Python's own in it let other threads have their turn."""
+    return json.loads(text, object_hook=lambda value: value, parse_int=_int, parse_float=_float)
+
+
+def _int(digits: str) -> int:
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    return float(digits)
 
 
 def pruned(text: str, depth: int) -> str:
