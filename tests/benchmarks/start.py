@@ -1,4 +1,4 @@
-"""`initialize` answered after process start, whatever the upstreams do."""
+"""The first request answered after process start, whatever the upstreams do."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tests.benchmarks.frame import ROOT, Benchmark, Figure, median, spread
 from tests.benchmarks.servers import BARE, PATHS, configured, ours
 
-STARTS = 7
+STARTS = 15
 INITIALIZE = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -24,10 +25,21 @@ INITIALIZE = {
         "clientInfo": {"name": "benchmark", "version": "1"},
     },
 }
+DISCOVER = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "server/discover",
+    "params": {
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+    },
+}
 
 
-def answered(command: list[str]) -> float:
-    """Milliseconds from starting the process to its answer."""
+def answered(command: list[str], *messages: Mapping[str, Any]) -> float:
+    """Milliseconds from starting the process to its answer to the last of the messages, which are sent at once."""
     began = time.perf_counter()
     process = subprocess.Popen(
         command,
@@ -40,14 +52,13 @@ def answered(command: list[str]) -> float:
     assert process.stdin
     assert process.stdout
     try:
-        process.stdin.write(json.dumps(INITIALIZE).encode() + b"\n")
+        process.stdin.write(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
         process.stdin.flush()
-        line = process.stdout.readline()
-        took = (time.perf_counter() - began) * 1000
-        answer = json.loads(line)
-        if "result" not in answer:
-            raise RuntimeError(f"no answer: {answer}")
-        return took
+        for _ in messages:
+            answer = json.loads(process.stdout.readline())
+            if "result" not in answer or answer["result"].get("isError"):
+                raise RuntimeError(f"no answer: {answer}")
+        return (time.perf_counter() - began) * 1000
     finally:
         process.stdin.close()
         try:
@@ -59,7 +70,7 @@ def answered(command: list[str]) -> float:
 
 
 def measure() -> Iterator[Figure]:
-    """With no upstream, and with upstreams that never answer."""
+    """With no upstream, and with upstreams that never answer; and how long the first program takes."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}"
         slow = {
@@ -68,14 +79,28 @@ def measure() -> Iterator[Figure]:
             "endless": {"openapi": f"{url}/openapi.json"},
         }
         with configured({}) as empty, configured(slow) as stuck:
-            commands = {"bare": BARE, "empty": ours(empty), "slow": ours(stuck)}
-            took: dict[str, list[float]] = {name: [] for name in commands}
+            starts: dict[str, tuple[list[str], tuple[Mapping[str, Any], ...], float | None]] = {
+                "bare mcp server": (BARE, (INITIALIZE,), None),
+                "no upstreams": (ours(empty), (INITIALIZE,), 600),
+                "upstreams that never answer": (ours(stuck), (INITIALIZE,), 600),
+                "the same, server/discover": (ours(stuck), (DISCOVER,), 600),
+                "bare server's trivial tool": (BARE, (INITIALIZE, tool("echo", text="2")), None),
+                'the first execute("1+1")': (ours(empty), (INITIALIZE, tool("execute", code="1+1")), None),
+            }
+            took: dict[str, list[float]] = {name: [] for name in starts}
             for _ in range(STARTS):
-                for name, command in commands.items():
-                    took[name].append(answered(command))
-    yield Figure("bare mcp server", median(took["bare"]), "ms", detail=spread(took["bare"]))
-    yield Figure("no upstreams", median(took["empty"]), "ms", target=600, detail=spread(took["empty"]))
-    yield Figure("upstreams that never answer", median(took["slow"]), "ms", target=600, detail=spread(took["slow"]))
+                for name, (command, messages, _) in starts.items():
+                    took[name].append(answered(command, *messages))
+    for name, (_, _, target) in starts.items():
+        yield Figure(name, median(took[name]), "ms", target=target, detail=spread(took[name]))
+    ratio = median(took["no upstreams"]) / median(took["bare mcp server"])
+    yield Figure("no upstreams against the bare server", ratio, "x")
+
+
+def tool(name: str, **arguments: Any) -> dict[str, Any]:
+    """A call of a tool."""
+    params = {"name": name, "arguments": arguments}
+    return {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}
 
 
 BENCHMARKS = (Benchmark("initialize", "process start to the answer of initialize", measure),)

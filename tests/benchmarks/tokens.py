@@ -39,9 +39,7 @@ def compact(value: object) -> str:
 
 def our_tools() -> str:
     """The two tools as `tools/list` sends them."""
-    from isthmus.front.server import TOOLS
-
-    return compact([tool.model_dump(by_alias=True, exclude_none=True, mode="json") for tool in TOOLS])
+    return compact(tools.DEFINITIONS)
 
 
 def measure() -> Iterator[Figure]:

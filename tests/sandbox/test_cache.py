@@ -6,7 +6,15 @@ import anyio
 import pytest
 
 from isthmus_sandbox.cache import compiled_component, default_directory, forget, prune, secure_directory
-from isthmus_sandbox.cache_files import digest_path, is_whole, write_atomically
+from isthmus_sandbox.cache_files import (
+    alone,
+    digest_path,
+    is_locked,
+    is_whole,
+    lock_path,
+    remove_leftovers,
+    write_atomically,
+)
 from isthmus_sandbox.component import compiled_name
 from isthmus_sandbox.protocol import SandboxUnavailable
 from isthmus_sandbox.settings import Settings
@@ -140,6 +148,51 @@ async def test_two_at_once_get_the_same_whole_file(tmp_path: Path) -> None:
             tasks.start_soon(compile_one)
     assert len(set(found)) == 1
     assert is_whole(found[0])
+
+
+@posix_only
+def test_a_lock_is_seen_while_it_is_held(tmp_path: Path) -> None:
+    lock = tmp_path / "a.lock"
+    assert not is_locked(lock)
+    with alone(lock):
+        assert is_locked(lock)
+    assert not is_locked(lock)
+
+
+def test_what_the_dead_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "a.cwasm"
+    write_atomically(target, b"machine code")
+    for name in ("a.cwasm.4711", "a.cwasm.sha256.4711", "b.cwasm.4711", "a.lock"):
+        (tmp_path / name).touch()
+    remove_leftovers(target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.cwasm", "a.cwasm.sha256", "a.lock", "b.cwasm.4711"]
+    assert is_whole(target)
+
+
+@posix_only
+@pytest.mark.anyio
+async def test_who_comes_while_another_compiles_says_so_waits_and_compiles_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "tiny.wasm"
+    source.write_bytes(TINY)
+    settings = Settings(component=source, cache_directory=tmp_path / "cache")
+    compiled = await compiled_component(settings, lambda _: None)
+    content = compiled.read_bytes()
+    forget(compiled)
+    lines: list[str] = []
+    waiting = anyio.Event()
+
+    def progress(line: str) -> None:
+        lines.append(line)
+        waiting.set()
+
+    async with anyio.create_task_group() as tasks:
+        with alone(lock_path(compiled)):
+            tasks.start_soon(compiled_component, settings, progress)
+            await waiting.wait()
+            write_atomically(compiled, content)
+            made = compiled.stat().st_ino
+    assert "waiting for another process" in lines[0]
+    assert compiled.stat().st_ino == made
 
 
 @pytest.mark.anyio
