@@ -195,3 +195,13 @@ def _memory(pid: int) -> bytes:
     except (OSError, OverflowError):
         pass  # a worker may not be looked into, which is as good
     return b"".join(found)
+
+
+async def test_no_canary_is_in_what_is_kept_for_later(house: House) -> None:
+    told = await house.server.execute(CALLS)
+    data = house.server.config.parent / "data"
+    content = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    journal = b"".join(text for path, text in content.items() if path.name.startswith("journal.db"))
+    assert told.facts["execution"].encode() in journal
+    assert b"[redacted]" in journal
+    assert {str(path): found for path, text in content.items() if (found := canaries_in(text))} == {}

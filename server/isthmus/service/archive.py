@@ -47,7 +47,7 @@ class Archive:
         found = await self.store.found(beginning)
         if len(found) != 1:
             why = f"several executions begin with it: {', '.join(found)}" if found else "there is no such execution"
-            raise NotFound(f"{beginning}: {why}", hint="isthmus runs lists those that are kept")
+            raise NotFound(f"{beginning}: {why}; isthmus runs lists those that are kept")
         return transcript_of(await self.store.entries(found[0]))
 
     async def replay(self, transcript: Transcript, sandbox: Sandbox, keep: KeepFiles) -> Replayed:

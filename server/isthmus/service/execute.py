@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 
 from isthmus.config.model import Limits
-from isthmus.errors import InternalError, IsthmusError
+from isthmus.errors import InternalError, InvalidArguments, IsthmusError
 from isthmus.execution import Execution
 from isthmus.gateway import Gateway
 from isthmus.journal import Began, Entry, Finished, Resumed, Transcript
@@ -143,9 +143,10 @@ class Run:
     async def _run(self) -> Report:
         running: Execution | None = None
         outcome: Outcome | None = None
+        went_on = await self._continuation()
         started = self.service.sources.ticks()
         try:
-            before = await self._begin()
+            before = await self._begin(went_on)
             started = self.service.sources.ticks()  # the first program on a machine waits for the compiler
             running = self._running()
             with anyio.fail_after(self.seconds - self.ticket.waited):
@@ -177,10 +178,20 @@ class Run:
             raise RuntimeError("nothing has begun")
         return self.recording
 
-    async def _begin(self) -> Transcript | None:
+    async def _continuation(self) -> Continuation | None:
+        if not self.continues:
+            return None
+        went_on = await self.service.history.continuation(self.session.principal, self.continues)
+        if not self.code.strip() and not went_on.unfinished:
+            raise InvalidArguments(
+                f"{self.continues} has ended: there is nothing to resume",
+                hint="submit the corrected program as its continuation: completed calls are not repeated",
+            )
+        return went_on
+
+    async def _begin(self, went_on: Continuation | None) -> Transcript | None:
         """A guest, and the journal. What is given crossed the door in a server that is gone, and comes first."""
         service, history = self.service, self.service.history
-        went_on = await history.continuation(self.session.principal, self.continues) if self.continues else None
         if went_on is not None and went_on.unfinished:
             if self._is_same(went_on) and (recovered := await history.recover(self.session, self.continues)):
                 return self._resume(went_on, recovered[1])
