@@ -27,18 +27,22 @@ FLOORS = {
     2: ["isthmus.ports", "isthmus.turns"],
     3: [
         *("isthmus.upstreams", "isthmus.credentials", "isthmus.stores", "isthmus.telemetry"),
-        "isthmus_sandbox",
+        *("isthmus.mock", "isthmus_sandbox"),
     ],
     4: ["isthmus.service", "isthmus.execution", "isthmus.gateway", "isthmus.recording", "isthmus.replay"],
     5: ["isthmus.compose"],
-    6: ["isthmus.cli", "isthmus.front", "isthmus.demo", "isthmus.__main__"],
+    6: ["isthmus.cli", "isthmus.front", "isthmus.demo", "isthmus.__main__", "isthmus.pytest_plugin"],
 }
 """Modules and packages by floor; the longest name that fits a module counts. `isthmus` is the package itself alone."""
 
 BORDERS = {
-    "mcp": {"isthmus.upstreams", "isthmus.credentials", "isthmus.stores", "isthmus.telemetry", "isthmus.front"},
+    "mcp": {
+        *("isthmus.upstreams", "isthmus.credentials", "isthmus.stores", "isthmus.telemetry", "isthmus.front"),
+        "isthmus.mock",
+    },
     "httpx2": {"isthmus.upstreams", "isthmus.credentials", "isthmus.stores", "isthmus.telemetry", "isthmus.front"},
     "wasmtime": {"isthmus_sandbox"},
+    "pytest": {"isthmus.pytest_plugin"},
 }
 """Foreign packages, and who may import them. The demo's embedded upstreams are programs of their own."""
 

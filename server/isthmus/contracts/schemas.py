@@ -101,8 +101,14 @@ class Comparison:
             return None
         if not (_is_compound(before.schema) or _is_compound(after.schema)):
             return self._choices(before, after, found)
-        pair = _key(before.schema), _key(after.schema)
-        self._parts_of.setdefault(pair, (_at_home(before, self.before), _at_home(after, self.after)))
+        old, new = reference_of(before.schema), reference_of(after.schema)
+        if old is not None and new is not None:
+            pair = old, new
+            self._parts_of.setdefault(pair, (_at_home(before, self.before), _at_home(after, self.after)))
+        else:  # told where it stands; what is made up of nothing has no place of its own
+            place = before.pointer if before.schema != _ANYTHING else ""
+            pair = f"{place} {_text(before.schema)}", _text(after.schema)
+            self._parts_of.setdefault(pair, (before, after))
         found.pairs[pair] = None
         return None
 
@@ -324,8 +330,8 @@ def _is_compound(schema: Schema) -> bool:
     return isinstance(schema, Mapping) and bool(schema.keys() & {"$ref", "allOf", "anyOf"})
 
 
-def _key(schema: Schema) -> str:
-    return reference_of(schema) or json.dumps(schema, sort_keys=True, ensure_ascii=False)
+def _text(schema: Schema) -> str:
+    return json.dumps(schema, sort_keys=True, ensure_ascii=False)
 
 
 def _at_home(part: Part, definitions: Definitions) -> Part:

@@ -1,0 +1,1 @@
+"""Upstreams that are not there: answers from documents, locks and recordings, for tests and for trying things out."""
