@@ -5,6 +5,7 @@ import copy
 import json
 import math
 import pickle
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -227,6 +228,17 @@ def test_a_missing_field_names_the_nearest_and_all_there_are() -> None:
         _ = Record(title=1, state=2).titel
 
 
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [("login", "user.login"), ("color", "labels[0].color"), ("city", "user.address.city"), ("titel", "title")],
+)
+def test_a_missing_field_that_stands_deeper_is_told_by_its_place(name: str, place: str) -> None:
+    address = {"city": "x"}
+    record = Record(title=1, user={"login": "a", "address": address}, labels=[{"color": "red"}, {"other": 1}])
+    with pytest.raises(AttributeError, match=rf"no field {name!r}; did you mean {re.escape(repr(place))}\?"):
+        getattr(record, name)
+
+
 def test_a_missing_key_of_a_record_is_hinted_at(box: Sandbox) -> None:
     box.host.answer("github.get", ("value", {"title": "t"}))
     error = box.error("github.get()['titel']")
@@ -270,3 +282,52 @@ def test_places_read_as_a_program_would_write_them() -> None:
     assert argument_place(("body", "items", 3, "first name")) == "body.items[3]['first name']"
     assert argument_place((0, "x")) == "argument 1.x"
     assert result_place((0, "title")) == "result[0].title"
+
+
+# ---------------------------------------------------------------- what no honest program may lose its session by
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "words"),
+    [
+        ("list(range(2_000_000))", "ValueError", "2,000,000 values, at most 900,000"),
+        ("github.x(a=list(range(500_000)))", "ValueError", "at most 400,000 can be sent at once"),
+        ("x = [1]\nfor _ in range(60): x = [x] * 4\nx", "ValueError", "more than 900,000 values"),
+        ("x = [1]\nfor _ in range(60): x = [x] * 4\ngithub.x(a=x)", "ValueError", "more than 400,000 values"),
+        ("call('\\ud800.a')", "ValueError", "no operation has the name"),
+        ("call('a' * 2_000)", "ValueError", "no operation has the name"),
+        ("getattr(github, '\\udfff')()", "ValueError", "no operation has the name"),
+        ("github.x(**{'\\ud800': 1})", "TypeError", "is no name of an argument"),
+        ("call('github.x', {1: 2, '1': 3})", "TypeError", "1 is no name of an argument"),
+        ("github.x(a={10**5000: 1})", "ValueError", "an integer beyond 64 bits"),
+        ("import time\ntime.sleep(float('inf'))", "OverflowError", "too long a sleep"),
+        ("import time\ntime.sleep(float('nan'))", "ValueError", "non-negative number"),
+        ("raise type('A' * 10**6, (Exception,), {})('x')", "A" * 100 + "... (999,900 more characters)", "x"),
+    ],
+)
+def test_what_the_host_would_not_take_is_an_error_of_the_program(
+    box: Sandbox, source: str, kind: str, words: str
+) -> None:
+    error = box.error(source)
+    assert error["type"] == kind
+    assert words in error["message"]
+    assert box.value("1 + 1") == 2
+
+
+def test_many_large_requests_leave_in_several_steps(box: Sandbox) -> None:
+    assert (
+        box.value(
+            "calls = [github.x(a=list(range(300_000))) for _ in range(5)]\nlen([str(c.operation) for c in calls])"
+        )
+        == 5
+    )
+
+
+def test_what_stands_in_globals_is_no_variable_unless_it_has_a_name(box: Sandbox) -> None:
+    outcome = box.run("globals()[1] = globals()['\\ud800'] = globals()['x' * 1000] = globals()['ok'] = 2")
+    assert outcome["names"] == ["ok"]
+
+
+def test_keys_of_a_result_that_are_no_text_become_such(box: Sandbox) -> None:
+    value = box.value("import pathlib\n{pathlib.PurePosixPath('/\\udcff'): 1, float('nan'): 2, 10**30: 3}")
+    assert value == {"/\\udcff": 1, "NaN": 2, str(10**30): 3}

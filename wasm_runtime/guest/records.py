@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
+
+_LEVELS = 3
+_LOOKED_AT = 100
+"""How deep, and at how many fields of each level, one looks for a name that is missing."""
 
 
 class MissingKey(KeyError):
@@ -158,9 +163,33 @@ def _field_or_method(record: Record, name: str) -> Any:
 
 
 def missing_field(name: object, record: Mapping[Any, Any]) -> str:
-    """The message for a field that is not there: the nearest name, and the names there are."""
+    """The message for a field that is not there: where it stands deeper, or the nearest name; and those there are."""
     names = [key for key in dict.keys(record) if isinstance(key, str)] if isinstance(record, dict) else []
-    near = difflib.get_close_matches(str(name), names[:1000], n=1)
+    deeper = [place] if isinstance(name, str) and (place := _deeper(name, record)) else []
+    near = deeper or difflib.get_close_matches(str(name), names[:1000], n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ""
     shown = ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "")
     return f"no field {str(name)[:100]!r}{guess} (there are: {shown or 'none'})"
+
+
+def _deeper(name: str, record: Mapping[Any, Any]) -> str:
+    """Where a field of this very name stands within the fields of a record, as `user.login`; empty if nowhere near."""
+    level: list[tuple[str, Any]] = [("", record)]
+    for _ in range(_LEVELS):
+        inner = [pair for place, value in level for pair in _inside(place, value)][:_LOOKED_AT]
+        for place, _value in inner:
+            if place.rpartition(".")[2] == name and "." in place:
+                return place
+        level = inner
+    return ""
+
+
+def _inside(place: str, value: Any) -> list[tuple[str, Any]]:
+    """What stands in a record, or in the first of a list of records, under the path that leads there."""
+    if isinstance(value, list) and value:
+        place, value = f"{place}[0]", value[0]
+    if not isinstance(value, dict):
+        return []
+    dot = "." if place else ""
+    fields = islice(dict.items(value), _LOOKED_AT)
+    return [(f"{place}{dot}{key}", each) for key, each in fields if isinstance(key, str) and len(key) <= 60]
