@@ -1,8 +1,12 @@
 """What a program is told of the exception that ended it."""
 
-import pytest
+import re
 
-from tests.simulators.guest_host import Sandbox
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.simulators.guest_host import Sandbox, sandbox
 
 
 def test_a_traceback_shows_the_programs_own_lines_with_carets(box: Sandbox) -> None:
@@ -122,3 +126,43 @@ def test_no_local_variable_is_told(box: Sandbox) -> None:
 
 def test_running_out_of_memory_has_a_code_of_its_own(box: Sandbox) -> None:
     assert box.error("raise MemoryError")["code"] == "memory"
+
+
+FAILURES = st.sampled_from(
+    [
+        *("1 / 0", "json.loads('{')", "open('/home/x')", "{}['a']", "int('x')", "f(f)", "[][1]", "re.compile('(')"),
+        *("raise ExceptionGroup('g', [ValueError(1)])", "github.fail()", "eval('1 +')", "import nope", "None.x"),
+        *("json.loads('[' * 100_000)", "asyncio.run(asyncio.wait_for(asyncio.sleep(9), 0.01))", "(lambda: g(1))()"),
+        *("[1 / n for n in [0]]", "traceback.print_exc(); 1 / 0", "exec('1 / 0')", "raise KeyError('x') from None"),
+    ]
+)
+SETTINGS = (
+    "{}",
+    "def h():\n    {}\nh()",
+    "try:\n    {}\nfinally:\n    pass",
+    "try:\n    1 / 0\nexcept Exception:\n    {}",
+)
+FOREIGN = re.compile(r"/(home|Users|work|root|opt|tmp|usr|guest|0)/|\\.py\\b|site-packages|wasm|<frozen")
+
+
+@given(st.lists(st.tuples(FAILURES, st.sampled_from(SETTINGS)), min_size=1, max_size=3))
+@settings(deadline=None, max_examples=60)
+def test_no_failure_shows_a_path_or_a_frame_that_is_not_the_programs(parts: list[tuple[str, str]]) -> None:
+    head = "import asyncio, json, re, traceback\ndef f(x): return x.y\ndef g(x): return x + ''\n"
+    with sandbox() as box:
+        box.host.fail("github.fail")
+        for line, setting in parts:
+            error = box.error(head + setting.format(line))
+            shown = "\n".join([error["message"], error["trace"], error["hint"]]).replace("/home/x", "")
+            assert not FOREIGN.search(shown), shown
+            assert '  File "<program' in error["trace"]
+            assert error["line"] is not None
+
+
+def test_tracebacks_that_a_program_prints_show_no_frame_of_ours(box: Sandbox) -> None:
+    box.host.fail("github.fail")
+    caught = "    github.fail().x\nexcept Exception:\n    traceback.print_exc()\n    logging.exception('no')\n"
+    outcome = box.run(f"import traceback, logging\ntry:\n{caught}traceback.print_stack()")
+    assert "github.fail().x" in outcome["output"]
+    assert "NotFound" in outcome["output"]
+    assert "wasm_runtime/guest/" not in outcome["output"]

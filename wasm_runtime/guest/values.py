@@ -190,11 +190,11 @@ def _is_shallow(value: Any) -> bool:
                 below += [child for child in dict.values(item) if type(child) not in _PLAIN]
             elif kind not in _PLAIN:
                 return False
-        seen += len(below)
+            if seen + len(below) > MAX_OUTCOME_VALUES:  # what is shared grows with each level
+                return False
         if not below:
             return True
-        if seen > 5_000_000:
-            return False
+        seen += len(below)
         level = below
     return False
 
@@ -211,6 +211,7 @@ class _Walk:
         self._place = result_place if lenient else argument_place
         self._shown: list[str] = []
         self._above: set[int] = set()
+        self._most = self._left = MAX_OUTCOME_VALUES if lenient else MAX_REQUEST_VALUES
 
     def notes(self) -> tuple[str, ...]:
         """What was shown as text, in one line: the first place, and how many more."""
@@ -254,6 +255,9 @@ class _Walk:
             raise ValueError(f"{self._place(path)} refers to itself")
         if len(self._above) >= MAX_DEPTH:
             raise ValueError(f"{self._place(path[:8])}... nests more than {MAX_DEPTH} levels deep")
+        self._left -= len(members)
+        if self._left < 0:
+            raise ValueError(f"{self._place(())} is too large: it holds more than {self._most:,} values")
         self._above.add(id(value))
         try:
             if isinstance(members, dict):
@@ -397,6 +401,8 @@ def argument_place(path: Path) -> str:
     >>> argument_place(("body", "items", 3, "first name"))
     "body.items[3]['first name']"
     """
+    if not path:
+        return "what is sent"
     first = f"argument {path[0] + 1}" if isinstance(path[0], int) else path[0]
     return first + _steps(path[1:])
 
