@@ -13,10 +13,13 @@ import traceback
 from isthmus_sandbox.protocol import SandboxUnavailable
 from tests.benchmarks.frame import Benchmark, NotMeasured
 
-ON_DEMAND = {"soak"}
+ON_DEMAND = {"neighbours", "soak"}
 """Modules that are run only when they are named: they take long."""
 
-MODULES = ("guest", "wire", "calls", "waiting", "scale", "start", "search", "memory", "cpu", "tokens", "soak")
+MODULES = (
+    *("guest", "wire", "calls", "waiting", "scale", "start", "search", "memory", "cpu", "tokens"),
+    *("neighbours", "soak"),
+)
 """The modules with benchmarks, in the order of the table. Each is imported when it is wanted, and may be unable to."""
 
 
