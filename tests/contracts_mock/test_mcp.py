@@ -1,0 +1,61 @@
+"""A locked MCP server, mocked: over the official client, its tools are those that were locked."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from mcp.client.session import ClientSession
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from isthmus.contracts.compare import compare
+from isthmus.contracts.lock import locked, written
+from isthmus.contracts.verdicts import Class
+from isthmus.upstreams.mcp_tools import operations_of
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).resolve().parents[2]
+TICKET = {
+    "type": "object",
+    "properties": {"id": {"type": "integer"}, "next": {"$ref": "#/$defs/T"}},
+    "required": ["id"],
+}
+TOOLS = [
+    {
+        "name": "get-ticket",
+        "description": "Get one ticket.",
+        "inputSchema": {"type": "object", "properties": {"ticket-id": {"type": "integer"}}, "required": ["ticket-id"]},
+        "outputSchema": {**TICKET, "$defs": {"T": TICKET}},
+        "annotations": {"readOnlyHint": True},
+    },
+    {"name": "close", "inputSchema": {"type": "object", "properties": {}}},
+]
+
+
+async def test_the_tools_of_the_lock_are_listed_checked_and_answered(tmp_path: Path) -> None:
+    lock = locked(operations_of("desk", TOOLS).operations)
+    (tmp_path / "isthmus.lock").write_text(written(lock))
+    (tmp_path / "isthmus.yaml").write_text("upstreams: {desk: {command: [none]}}\n")
+    recorded = [{"operation": "desk.get_ticket", "arguments": {"ticket_id": 7}, "answer": {"id": 7}}]
+    (tmp_path / "answers.json").write_text(json.dumps(recorded))
+    command = ["-m", "isthmus", "mock", "desk", "--answers", "answers.json"]
+    environ = {"PYTHONPATH": os.pathsep.join([str(ROOT / "server"), str(ROOT / "wasm_runtime")])}
+    server = StdioServerParameters(command=sys.executable, args=command, env=environ, cwd=tmp_path)
+    async with stdio_client(server) as (incoming, outgoing), ClientSession(incoming, outgoing) as session:
+        await session.initialize()
+        listed = await session.list_tools()
+        again = [tool.model_dump(by_alias=True, exclude_none=True, mode="json") for tool in listed.tools]
+        changes = compare(lock, locked(operations_of("desk", again).operations))
+        assert [one for one in changes if one.kind is Class.BREAKING] == []
+        assert {one.rule for one in changes} <= {"words-changed", "output-described"}
+        known = await session.call_tool("get-ticket", {"ticket-id": 7})
+        assert known.structured_content == {"id": 7}
+        made = await session.call_tool("get-ticket", {"ticket-id": 8})
+        assert isinstance(made.structured_content, dict)
+        assert isinstance(made.structured_content["id"], int)
+        wrong = await session.call_tool("get-ticket", {"ticket-id": "seven"})
+        assert wrong.is_error
