@@ -164,3 +164,22 @@ async def test_using_what_the_image_holds_writes_no_count_of_references_into_it(
 async def test_the_collector_passes_the_image_by(settings: Settings) -> None:
     async with session(settings) as here:
         assert await here.value("import gc\ngc.collect()\ngc.collect()\nlen(gc.get_objects()) < 500")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import json\njson.loads('[' * 10**5)",
+        "import json\njson.loads('{\"a\":' * 10**5)",
+        "a, b = [], []\nfor _ in range(10**5):\n    a, b = [a], [b]\na == b",
+        "x = []\nfor _ in range(10**5):\n    x = [x]\nrepr(x)",
+        "import sys\nsys.setrecursionlimit(10**9)\ndef f(x): return sorted([1, 2], key=f)\nf(1)",
+    ],
+)
+async def test_what_nests_too_deeply_is_an_error_and_the_session_goes_on(settings: Settings, source: str) -> None:
+    async with session(settings) as box:
+        assert await box.value("kept = 7") is None
+        outcome = await box.run(source)
+        assert outcome.error is not None
+        assert outcome.error.type == "RecursionError"
+        assert await box.value("kept") == 7
