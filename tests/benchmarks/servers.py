@@ -31,7 +31,7 @@ def configured(upstreams: Mapping[str, Any], **more: Any) -> Iterator[Path]:
     """A configuration file with these upstreams."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "isthmus.yaml"
-        path.write_text(json.dumps({"upstreams": upstreams, "limits": LIMITS, **more}))
+        path.write_text(json.dumps({"upstreams": upstreams, "limits": LIMITS, "data": f"{folder}/data", **more}))
         yield path
 
 

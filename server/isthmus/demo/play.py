@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -94,8 +95,8 @@ async def play(out: TextIO, colour: bool) -> int:
     started = time.perf_counter()
     with anyio.fail_after(LONGEST):
         service = Service(secrets.token_hex(16))
-        with served(service) as address:
-            configuration = Configuration.model_validate(configured(address, service.token))
+        with served(service) as address, tempfile.TemporaryDirectory(prefix="isthmus-demo-") as data:
+            configuration = Configuration.model_validate({**configured(address, service.token), "data": data})
             async with _opened(configuration, transcript) as (client, definitions):
                 facts = await _scenes(client, transcript)
                 await _close(client, transcript, definitions, facts)
