@@ -52,7 +52,7 @@ def passed(pytester: pytest.Pytester, source: str, count: int) -> None:
     environ = {**os.environ, "PYTHONPATH": SOURCES}
     command = [sys.executable, "-m", "pytest", "-p", "isthmus.pytest_plugin", "-p", "no:cacheprovider", "-q"]
     done = subprocess.run(
-        command, cwd=pytester.path, env=environ, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=pytester.path, env=environ, capture_output=True, text=True, timeout=300, check=False
     )
     assert f"{count} passed" in done.stdout, done.stdout + done.stderr
 

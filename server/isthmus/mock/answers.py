@@ -10,7 +10,10 @@ from typing import Any
 
 from isthmus.contracts.examples import example
 from isthmus.errors import ConfigurationError
-from isthmus.model import Operation, digest
+from isthmus.model import Operation, SchemaDocument, digest
+from isthmus.openapi.bodies import is_json
+from isthmus.openapi.document import follow, mapping_of
+from isthmus.openapi.operations import success_statuses
 
 Recorded = Mapping[tuple[str, str], Any]
 """Answers by operation and digest of the arguments (`isthmus.model.digest`), as a journal addresses calls."""
@@ -38,8 +41,59 @@ class Answers:
         return self.example(operation)
 
     def example(self, operation: Operation) -> Any:
-        """An example of what the operation describes as its answer; null where it describes none."""
+        """The document's own example of a success, or one made of its schema; null where neither is there."""
+        for media in _success_media(operation):
+            given = _given(media, operation.document)
+            if given:
+                return given[0]
         return example(operation.output, operation.document.resolve, f"{self.seed}:{operation.id}")
+
+
+def success_status(operation: Operation) -> int:
+    """The status of the first success that a document describes."""
+    statuses = success_statuses(_responses(operation))
+    return int(statuses[0]) if statuses and str(statuses[0]).isdigit() else 200
+
+
+def has_answer(operation: Operation) -> bool:
+    """Whether a document describes a JSON answer of a success."""
+    return bool(_success_media(operation))
+
+
+def _responses(operation: Operation) -> Mapping[str, Any]:
+    """The responses in the document that an HTTP operation was compiled from; of a lock, there are none."""
+    if operation.route is None:
+        return {}
+    document = operation.document
+    try:
+        item = follow(mapping_of(document.root.get("paths")).get(operation.route.path), document)
+        return mapping_of(follow(item.get(operation.route.method.lower()), document).get("responses"))
+    except LookupError:
+        return {}
+
+
+def _success_media(operation: Operation) -> list[Mapping[str, Any]]:
+    responses = _responses(operation)
+    found: list[Mapping[str, Any]] = []
+    for status in success_statuses(responses):
+        try:
+            content = mapping_of(follow(responses[status], operation.document).get("content"))
+        except LookupError:
+            continue
+        found += [mapping_of(node) for media, node in content.items() if is_json(media) or media == "*/*"]
+    return found
+
+
+def _given(media: Mapping[str, Any], document: SchemaDocument) -> list[Any]:
+    """The examples that a media type gives itself."""
+    found = [media["example"]] if "example" in media else []
+    for named in mapping_of(media.get("examples")).values():
+        try:
+            one = follow(named, document)
+        except LookupError:
+            continue
+        found += [one["value"]] if "value" in one else []
+    return found
 
 
 def read_recorded(path: Path) -> dict[tuple[str, str], Any]:

@@ -14,12 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from isthmus.contracts.examples import example
-from isthmus.mock.answers import Answers
-from isthmus.model import Operation, SchemaDocument
-from isthmus.openapi.bodies import is_json
-from isthmus.openapi.document import follow, mapping_of
-from isthmus.openapi.operations import success_statuses
+from isthmus.mock.answers import Answers, has_answer, success_status
+from isthmus.model import Operation, SchemaDocument, digest
+from isthmus.openapi.document import mapping_of
 
 MAX_BODY = 33_554_432
 """Bytes of a request that are read; a longer one is refused."""
@@ -63,20 +60,16 @@ class MockService:
             if problems:
                 detail = {"message": f"the request does not fit {operation.id}", "errors": problems[:MAX_PROBLEMS]}
                 return Reply(422, detail)
-            key = self.answers.answer(operation, arguments) if self._has_own(operation, arguments) else None
-            if key is not None:
-                return Reply(self._status(operation), key)
-        return self._example(operation)
+            key = (operation.id, digest(arguments))
+            if key in self.answers.recorded:
+                return Reply(success_status(operation), self.answers.recorded[key])
+        answer = self.answers.example(operation) if has_answer(operation) else None
+        return Reply(success_status(operation), answer)
 
     @property
     def checks(self) -> bool:
         """Whether requests are held against the document."""
         return self._judge is not None
-
-    def _has_own(self, operation: Operation, arguments: Mapping[str, Any]) -> bool:
-        from isthmus.model import digest
-
-        return (operation.id, digest(dict(arguments))) in self.answers.recorded
 
     def _operation(self, method: str, path: str) -> Operation | None:
         for pattern, operation in self._routes.get(method, ()):
@@ -100,40 +93,6 @@ class MockService:
                 literal = "([^/]+)".join(re.escape(piece) for piece in _PLACEHOLDER.split(operation.route.path))
                 found.setdefault(operation.route.method, []).append((re.compile(literal), operation))
         return found
-
-    def _node(self, operation: Operation) -> Mapping[str, Any]:
-        if operation.route is None:
-            return {}
-        item = follow(mapping_of(self.document.root.get("paths")).get(operation.route.path), self.document)
-        return follow(item.get(operation.route.method.lower()), self.document)
-
-    def _status(self, operation: Operation) -> int:
-        statuses = success_statuses(mapping_of(self._node(operation).get("responses")))
-        return int(statuses[0]) if statuses and str(statuses[0]).isdigit() else 200
-
-    def _example(self, operation: Operation) -> Reply:
-        """The first success that is described: the example of its media type, or one made of its schema."""
-        responses = mapping_of(self._node(operation).get("responses"))
-        status = self._status(operation)
-        for key in success_statuses(responses):
-            try:
-                content = mapping_of(follow(responses[key], self.document).get("content"))
-            except LookupError:
-                continue
-            for media, node in content.items():
-                if is_json(media) or media == "*/*":
-                    return Reply(status, self._body(mapping_of(node), operation))
-        return Reply(status)
-
-    def _body(self, media: Mapping[str, Any], operation: Operation) -> Any:
-        if "example" in media:
-            return media["example"]
-        for named in mapping_of(media.get("examples")).values():
-            try:
-                return follow(named, self.document)["value"]
-            except LookupError:
-                continue
-        return example(media.get("schema", {}), self.document.resolve, f"{self.answers.seed}:{operation.id}")
 
     @cached_property
     def _judge(self) -> Judge | None:
