@@ -1,4 +1,4 @@
-"""The example repository of the documentation, and its workflow's own steps, as far as a machine without Actions can."""
+"""The example repository of the documentation, and the steps of its workflow, run without Actions."""
 
 from __future__ import annotations
 
