@@ -28,10 +28,6 @@ ALIGNMENT = 8
 MARKED_BYTES = 128 * 2**20
 """Objects beyond this address are not marked."""
 
-YOUNG = 20_000
-"""New containers, less those that are gone again, before the collector looks: with 2,000, CPython's own choice,
-programs that build large data spend up to half of their time there."""
-
 _POOLED, _POOL_STEP = 512, 16  # bytes: so far, blocks come from the interpreter's pools, in such steps
 _LARGEST = 256 * 1024
 _EMPTY = b"".__sizeof__()
@@ -81,7 +77,6 @@ def settle() -> tuple[bytearray, deque[object]]:
     marks = _marked()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG)
     highest = len(marks.rstrip(b"\0")) * 8 * ALIGNMENT
     return marks, _fillers(highest)
 
