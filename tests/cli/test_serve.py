@@ -54,6 +54,13 @@ def test_it_ends_well_when_its_client_goes(serving: Callable[[], Server]) -> Non
     assert (server.returncode, out) == (0, "")
 
 
+def test_the_log_says_which_layers_protect(serving: Callable[[], Server]) -> None:
+    server = serving()
+    assert server.stderr is not None
+    line = next(line for line in server.stderr if "sandbox: protected by" in line)
+    assert line.startswith("isthmus: sandbox: protected by webassembly, process, empty-environment")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
 @pytest.mark.parametrize("received", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_though_its_client_is_still_there(

@@ -6,7 +6,7 @@ import argparse
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from isthmus.compose import Application
     from isthmus.config.loader import Loaded
     from isthmus.front.wire import Wire
+
+GLANCE = 0.25
+"""Seconds between two looks at a sandbox that is starting."""
 
 PATIENCE = 5.0
 """Seconds that closing may take once a signal has come."""
@@ -78,12 +81,17 @@ class _House:
 
     @asynccontextmanager
     async def application(self) -> AsyncIterator[Application]:
+        import anyio
+
         from isthmus.compose import application
 
         self._open = True
         try:
-            async with application(self._found.configuration, base=self._found.base, log=log) as app:
+            opened = application(self._found.configuration, base=self._found.base, log=log)
+            async with opened as app, anyio.create_task_group() as tasks:
+                tasks.start_soon(_tell_layers, app)
                 yield app
+                tasks.cancel_scope.cancel()
         finally:
             self.closed.set()
 
@@ -91,6 +99,26 @@ class _House:
     def is_empty(self) -> bool:
         """Whether there is nothing to close."""
         return not self._open or self.closed.is_set()
+
+
+async def _tell_layers(app: Application) -> None:
+    """Say what protects, once it is known: a layer that is missing here is never missing silently."""
+    import anyio
+
+    while app.preparing():  # noqa: ASYNC110 - the sandbox tells of no event, and once at the start is not often
+        await anyio.sleep(GLANCE)
+    log(layers_line(app.layers()))
+
+
+def layers_line(layers: Mapping[str, str]) -> str:
+    """The layers of the sandbox in one line.
+
+    >>> layers_line({"webassembly": "active", "landlock": "not active: no such call", "seccomp": "active"})
+    'sandbox: protected by webassembly, seccomp; landlock is not active: no such call'
+    """
+    active = ", ".join(name for name, state in layers.items() if state == "active")
+    missing = [f"{name} is {state}" for name, state in layers.items() if state != "active"]
+    return "; ".join([f"sandbox: protected by {active or 'nothing: no program runs'}", *missing])
 
 
 async def _end_on_signal(house: _House, scope: anyio.CancelScope) -> None:
