@@ -21,7 +21,7 @@ SOURCES = (ROOT / "server", ROOT / "wasm_runtime")
 FLOORS = {
     0: ["isthmus", "isthmus.model", "isthmus.errors", "isthmus_sandbox.protocol", "isthmus_sandbox.values"],
     1: [
-        *("isthmus.catalog", "isthmus.render", "isthmus.openapi", "isthmus.policy", "isthmus.journal"),
+        *("isthmus.catalog", "isthmus.render", "isthmus.openapi", "isthmus.policy", "isthmus.rules", "isthmus.journal"),
         *("isthmus.config", "isthmus.coercion", "isthmus.validation", "isthmus.redaction", "isthmus.contracts"),
     ],
     2: ["isthmus.ports", "isthmus.turns"],
@@ -29,7 +29,14 @@ FLOORS = {
         *("isthmus.upstreams", "isthmus.credentials", "isthmus.stores", "isthmus.telemetry"),
         *("isthmus.mock", "isthmus_sandbox"),
     ],
-    4: ["isthmus.service", "isthmus.execution", "isthmus.gateway", "isthmus.recording", "isthmus.replay"],
+    4: [
+        "isthmus.service",
+        "isthmus.execution",
+        "isthmus.gateway",
+        "isthmus.recording",
+        "isthmus.replay",
+        "isthmus.terms",
+    ],
     5: ["isthmus.compose"],
     6: ["isthmus.cli", "isthmus.front", "isthmus.demo", "isthmus.__main__", "isthmus.pytest_plugin"],
 }

@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from isthmus.config.model import Configuration, Limits, UpstreamConfig
+from isthmus.config.model import Configuration, Limits, RuleConfig, UpstreamConfig
 from isthmus.config.places import data_folder
 from isthmus.errors import ConfigurationError
 from isthmus.model import Operation, Principal, Report, UpstreamSnapshot, UpstreamState
 from isthmus.policy import Allow, Ask, Policy, UpstreamRules
+from isthmus.rules import Fits, Flow, Rule, Verdict
 
 if TYPE_CHECKING:
     from isthmus.contracts.lock import Lock
@@ -345,15 +346,47 @@ def data_of(configuration: Configuration, base: Path) -> Path:
 def policy_of(configuration: Configuration) -> Policy:
     """The operator's rules, as the configuration has them."""
     said = configuration.policy
-    rules = {
+    upstreams = {
         name: UpstreamRules(
             allow=None if config.allow is None else frozenset(config.allow),
             only=None if config.only is None else tuple(config.only),
             effects=config.effects,
+            believes=config.believe,
         )
         for name, config in configuration.upstreams.items()
     }
-    return Policy(frozenset(said.allow), frozenset(said.approve), tuple(said.deny), rules, tuple(said.allow_operations))
+    return Policy(
+        frozenset(said.allow),
+        frozenset(said.approve),
+        tuple(said.deny),
+        upstreams,
+        tuple(said.allow_operations),
+        tuple(said.approve_operations),
+        tuple(_rule(place, rule) for place, rule in enumerate(said.rules)),
+        Flow(tuple(said.flow.untrusted), tuple(said.flow.private), tuple(said.flow.sink)),
+        simulate=said.writes == "simulate",
+    )
+
+
+def _rule(place: int, said: RuleConfig) -> Rule:
+    verdict = Verdict(said.then) if said.then else Verdict.BOUND
+    checks: dict[str, Fits] = {}
+    if said.arguments:
+        from isthmus.validation import argument_check
+
+        # What allows must not be passed by another type; what denies or asks is to catch it.
+        strictly = verdict in (Verdict.ALLOW, Verdict.BOUND)
+        checks = {name: argument_check(schema, strictly=strictly) for name, schema in said.arguments.items()}
+    return Rule(
+        said.name or f"policy.rules[{place}]",
+        verdict,
+        tuple(said.operations),
+        frozenset(said.effects),
+        tuple(said.principals),
+        checks,
+        said.calls,
+        said.reason,
+    )
 
 
 _SECRET_NAME = re.compile(r"key|token|secret|passw|credential|auth|cookie|dsn|_url$|private", re.IGNORECASE)
@@ -407,6 +440,13 @@ async def listed(configuration: Configuration, *, base: Path, seconds: float) ->
     The operations have the effects that the operator gave them, and are those that policy lets be seen.
     One that is not there after `seconds` is told as it stands then.
     """
+    policy = policy_of(configuration)
+    whole = await listed_whole(configuration, base=base, seconds=seconds)
+    return [replace(each, operations=tuple(filter(policy.visible, each.operations))) for each in whole]
+
+
+async def listed_whole(configuration: Configuration, *, base: Path, seconds: float) -> list[UpstreamSnapshot]:
+    """The same, with the operations that policy hides."""
     from isthmus.credentials.static import StaticCredentials
     from isthmus.redaction import Redactor
     from isthmus.service.cleaning import Cleaning
@@ -437,12 +477,13 @@ async def listed(configuration: Configuration, *, base: Path, seconds: float) ->
     async with anyio.create_task_group() as every:
         for name, config in configuration.upstreams.items():
             every.start_soon(settle, name, config)
-    return [_seen(found[name], policy, clean.operation) for name in configuration.upstreams]
+    return [_classified(found[name], policy, clean.operation) for name in configuration.upstreams]
 
 
-def _seen(snapshot: UpstreamSnapshot, policy: Policy, clean: Callable[[Operation], Operation]) -> UpstreamSnapshot:
-    operations = (policy.classify(clean(each)) for each in snapshot.operations)
-    return replace(snapshot, operations=tuple(each for each in operations if policy.visible(each)))
+def _classified(
+    snapshot: UpstreamSnapshot, policy: Policy, clean: Callable[[Operation], Operation]
+) -> UpstreamSnapshot:
+    return replace(snapshot, operations=tuple(policy.classify(clean(each)) for each in snapshot.operations))
 
 
 def _mark(policy: Policy, operation: Operation) -> str:

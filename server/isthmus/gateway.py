@@ -1,6 +1,7 @@
 """The only place where a call becomes I/O.
 
-Resolve, bind, record, decide, validate, credential, call, redact, record: in this order, for every call, whoever asks.
+Resolve, bind, record, validate, decide, ask, credential, call, redact, record: in this order, for every call, whoever
+makes it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 import anyio
 
 from isthmus.catalog.catalog import Catalog, bind
+from isthmus.contracts.examples import example
 from isthmus.errors import (
     InternalError,
     InvalidArguments,
@@ -33,11 +35,13 @@ from isthmus.model import (
     Principal,
     UpstreamSnapshot,
     UpstreamState,
+    digest,
 )
-from isthmus.policy import Allow, Ask, Deny, Policy
+from isthmus.policy import Allow, Ask, Decision, Deny, Policy
 from isthmus.ports import CredentialSource, Upstream
 from isthmus.recording import Recording
 from isthmus.redaction import Redactor
+from isthmus.terms import Terms
 from isthmus.turns import aside
 from isthmus_sandbox.frames import decode_event
 from isthmus_sandbox.values import is_large
@@ -96,31 +100,48 @@ class Gateway:
         principal: Principal,
         recording: Recording,
         number: int,
+        terms: Terms | None = None,
     ) -> Answer:
         """Perform one call of a program, its `number`. What is known of it from before is not done again.
+
+        `terms` are those of its execution; without them, nobody can be asked.
 
         Raises:
             Refused: policy does not allow it.
             UpstreamError: it names nothing, its arguments do not fit, or the upstream failed. No secret is in it.
         """
+        terms = terms or Terms()
         operation = await self._resolve(name)
         call = Call(operation, bind(operation, positional, arguments), principal)
         past = recording.sent(number, operation, call.arguments)
         under_way = False
         try:
-            self._admit(call)
+            self._refuse(self.policy.standing(operation, principal))
+            call = replace(call, arguments=self._validated(call))
+            decision = self._decided(call, terms)
             if past is not None and (answer := _known(past)) is not None:
                 recording.ended(number, "done", taken=past.execution)
+                self.policy.learned(operation, terms.tally)
                 return answer
-            call = replace(call, arguments=self._validated(call))
+            if operation.effect is not Effect.READ and (terms.simulates or self.policy.simulate):
+                return _simulated(call, decision, recording, number, terms)
+            if isinstance(decision, Ask):
+                await terms.consent(call, decision, recording.occurrence(number))
             credential = await self._credential(call)
             await recording.flush()
             under_way = True
-            answer = await self._perform(call, credential)
+            try:
+                answer = await self._perform(call, credential)
+            finally:
+                self.policy.learned(operation, terms.tally)  # errors say something, too
         except BaseException as error:
-            recording.ended(number, "unknown" if isinstance(error, OutcomeUnknown) else _status(error, under_way))
+            status = "unknown" if isinstance(error, OutcomeUnknown) else _status(error, under_way)
+            recording.ended(number, status)
+            if status == "unknown":
+                terms.changed(call, status)
             raise
         recording.ended(number, "done", answer.warnings)
+        terms.changed(call, "done")
         return answer
 
     async def _resolve(self, name: str) -> Operation:
@@ -152,18 +173,16 @@ class Gateway:
             raise InvalidArguments(f"{name}: " + "; ".join(problems), hint=f"help({name}) shows all parameters")
         return mended
 
-    def _admit(self, call: Call) -> None:
-        match self.policy.decide(call):
-            case Allow():
-                return
-            case Deny(reason, remedy):
-                raise Refused(reason, remedy=remedy)
-            case Ask(question):
-                raise Refused(
-                    question,
-                    remedy=f"the user can allow it in isthmus.yaml: take {call.operation.effect.value!r} out of "
-                    f"policy.approve, and add it to upstreams.{call.operation.upstream}.allow",
-                )
+    def _decided(self, call: Call, terms: Terms) -> Allow | Ask:
+        """The verdict on a call, which counts from here on: nothing comes between this and its budget."""
+        decision = self.policy.decide(call, terms.tally)
+        self._refuse(decision)
+        self.policy.counts(call, terms.tally)
+        return decision if isinstance(decision, Ask) else Allow()
+
+    def _refuse(self, decision: Decision) -> None:
+        if isinstance(decision, Deny):
+            raise Refused(decision.reason, remedy=decision.remedy)
 
     async def _credential(self, call: Call) -> Credential | None:
         try:
@@ -204,6 +223,16 @@ def _known(past: Past) -> Answer | None:
         + ("done, but its answer was not kept" if done else "its answer was lost: whether it took effect is unknown"),
         hint="it was not sent again: read to see whether it is there, and leave it out or send it in a new execution",
     )
+
+
+def _simulated(call: Call, decision: Allow | Ask, recording: Recording, number: int, terms: Terms) -> Answer:
+    """The answer to a call that is not sent: an example of what its operation says that it answers."""
+    operation = call.operation
+    asked = ("a person would be asked first",) if isinstance(decision, Ask) else ()
+    recording.ended(number, "simulated", asked)
+    terms.changed(call, "simulated")
+    seed = f"{operation.id}:{digest(dict(call.arguments))}"
+    return Answer(example(operation.output, operation.document.resolve, seed), asked)
 
 
 def _status(error: BaseException, under_way: bool) -> CallStatus:

@@ -175,8 +175,11 @@ class Credential:
     schemes: Mapping[str, str] = field(default_factory=dict, repr=False)  # values whose places the document knows
 
 
-CallStatus = Literal["done", "failed", "refused", "cancelled", "unknown"]
-"""`failed`: the upstream said no. `unknown`: it was sent, and no answer came. `refused`: it was never sent."""
+CallStatus = Literal["done", "failed", "refused", "cancelled", "unknown", "simulated"]
+"""`failed`: the upstream said no. `unknown`: it was sent, and no answer came. `refused`: it was never sent.
+
+`simulated`: it was not sent, and answered by an example.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,47 @@ class CallRecord:
     ms: float
     warnings: tuple[str, ...] = ()
     taken: bool = False  # answered from the journal of the execution that this one continues
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an execution did to the world, or, `simulated`, would have done. `arguments` is a text, safe to show."""
+
+    operation: str
+    effect: Effect
+    arguments: str
+    status: CallStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person is asked before a call is made: from the gateway's own record, and nothing that a program says.
+
+    `id` is the same when the same call of the same execution asks again. `keeps`: the reply may count for later calls.
+    """
+
+    id: str
+    execution: str
+    session: str
+    principal: str
+    operation: str
+    upstream: str
+    effect: Effect
+    arguments: Mapping[str, Any]  # as they are to be sent, by Python name
+    why: str
+    keeps: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a person said. `keep` names the arguments that are to be the same when it counts again; None: only once.
+
+    `reason` is told to the program where the call is refused.
+    """
+
+    approved: bool
+    keep: tuple[str, ...] | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +252,8 @@ class Report:
     notes: tuple[str, ...] = ()  # mended source, dropped variables, upstreams that are missing
     calls: tuple[CallRecord, ...] = ()
     ms: float = 0.0
+    changes: tuple[Change, ...] = ()
+    waits: tuple[Question, ...] = ()  # what it still waits for: it has not ended
 
 
 def digest(value: object) -> str:

@@ -5,11 +5,12 @@ Deny wins. What is not allowed is refused, and every refusal says who can change
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from isthmus.model import Call, Effect, Operation
+from isthmus.model import Call, Effect, Operation, Principal
+from isthmus.rules import Flow, Judged, Label, Rule, Tally, Verdict, judge, matching, spend
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,10 @@ class Deny:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The call may be made once a person has agreed to it."""
+    """The call may be made once a person has agreed to it. `keeps`: the person's word may count for later calls."""
 
     question: str
+    keeps: bool = True
 
 
 Decision = Allow | Deny | Ask
@@ -37,19 +39,25 @@ Decision = Allow | Deny | Ask
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRules:
-    """What the operator said of one upstream. Globs are relative to it: `issues.*`."""
+    """What the operator said of one upstream. Globs are relative to it: `issues.*`.
+
+    `believes`: a tool of it that calls itself read-only is taken for a read.
+    """
 
     allow: frozenset[Effect] | None = None  # None: what the policy allows everywhere
     only: tuple[str, ...] | None = None  # None: every operation
     effects: Mapping[str, Effect] = field(default_factory=dict)
+    believes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The operator's rules.
 
-    `deny` and `allow_operations` hold globs of whole operation ids: `github.repos.delete`. What the latter names is
-    allowed whatever its effect, if it is neither denied nor left out; where its effect needs approval, it still does.
+    `deny`, `allow_operations` and `approve_operations` hold globs of whole operation ids: `github.repos.delete`. What
+    is allowed by name is allowed whatever its effect, if it is neither denied nor left out; where it needs approval, it
+    still does. `rules` are looked at after what is denied outright, and before effects. `simulate`: what is allowed and
+    changes the world is not sent, but answered by an example.
     """
 
     allow: frozenset[Effect] = frozenset({Effect.READ})
@@ -57,25 +65,102 @@ class Policy:
     deny: tuple[str, ...] = ()
     upstreams: Mapping[str, UpstreamRules] = field(default_factory=dict)
     allow_operations: tuple[str, ...] = ()
+    approve_operations: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    flow: Flow = field(default_factory=Flow)
+    simulate: bool = False
 
     def classify(self, operation: Operation) -> Operation:
         """The operation with the effect that the operator gave it; the first glob that fits counts."""
-        for glob, said in self._rules(operation).effects.items():
+        rules = self._rules(operation)
+        for glob, said in rules.effects.items():
             if _fits(glob, operation):
                 return replace(operation, effect=said)
+        if not rules.believes and operation.route is None and operation.effect is Effect.READ:
+            return replace(operation, effect=Effect.WRITE)
         return operation
 
     def visible(self, operation: Operation) -> bool:
         """Whether programs and searches may know of the operation at all."""
-        return self._denied_by(operation) is None and self._selected(operation)
+        return matching(self.deny, operation) is None and self._selected(operation)
 
-    def decide(self, call: Call) -> Decision:
-        """The verdict on one call."""
-        return self.standing(call.operation)
+    def decide(self, call: Call, tally: Tally | None = None) -> Decision:
+        """The verdict on one call, after what its execution has done so far."""
+        tally = tally or Tally()
+        if (refused := self._outright(call.operation)) is not None:
+            return refused
+        decision = self._by_rules(call, judge(self.rules, call, tally))
+        if isinstance(decision, Deny) or not self._leaks(call.operation, tally):
+            return decision
+        return Ask(
+            f"{call.operation.id} gives data out (label 'sink'), and this execution has read what is private "
+            "and what anybody may have written",
+            keeps=False,
+        )
 
-    def standing(self, operation: Operation) -> Decision:
-        """The verdict on an operation, whatever its arguments."""
-        if glob := self._denied_by(operation):
+    def standing(self, operation: Operation, principal: Principal | None = None) -> Decision:
+        """The verdict on an operation, whatever its arguments, for a principal, or for whom no rule names."""
+        if (refused := self._outright(operation)) is not None:
+            return refused
+        named = [each for each in self.rules if each.names(operation, principal or Principal()) and not each.arguments]
+        for verdict in (Verdict.DENY, Verdict.APPROVE, Verdict.ALLOW):
+            if rule := next((each for each in named if each.verdict is verdict), None):
+                return self._said(operation, Judged(verdict, rule, rule.reason))
+        if any(each.names(operation, principal or Principal()) and _permits(each) for each in self.rules):
+            return Allow()  # with some arguments
+        return self._by_effect(operation)
+
+    def counts(self, call: Call, tally: Tally) -> None:
+        """A call is about to be made: what it uses up of budgets is noted."""
+        spend(self.rules, call, tally)
+
+    def learned(self, operation: Operation, tally: Tally) -> None:
+        """A call was answered: what the program knows from now on is noted."""
+        tally.labels |= self.flow.labels(operation)
+
+    def explain(self, call: Call, tally: Tally | None = None) -> list[str]:
+        """How the verdict on a call comes about, in the order in which it does, a line each."""
+        operation, principal = call.operation, call.principal
+        lines = [f"effect: {operation.effect}"]
+        if labels := self.flow.labels(operation):
+            lines.append(f"labels: {', '.join(sorted(labels))}")
+        if (refused := self._outright(operation)) is not None:
+            return [*lines, f"refused outright: {refused.reason}"]
+        named = [rule for rule in self.rules if rule.names(operation, principal)]
+        for rule in named:
+            problem = rule.misfits(call)
+            word = "only bounds" if rule.verdict is Verdict.BOUND else f"says {rule.verdict}"
+            budget = f"; {rule.calls} calls for each execution" if rule.calls is not None else ""
+            lines.append(f"rule {rule.name!r} {word}{budget}: " + (f"does not fit, {problem}" if problem else "fits"))
+        if not named:
+            lines.append("no rule of policy.rules names it")
+        if judge(self.rules, call, tally or Tally()).verdict is Verdict.BOUND:
+            lines.append(f"its effect decides: {_listed(self._allowed(operation))} is allowed for {operation.upstream}")
+        return lines
+
+    def _by_rules(self, call: Call, judged: Judged) -> Decision:
+        if judged.verdict is Verdict.BOUND:
+            return self._by_effect(call.operation)
+        return self._said(call.operation, judged)
+
+    def _said(self, operation: Operation, judged: Judged) -> Decision:
+        """The word of one rule."""
+        name = judged.rule.name if judged.rule else ""
+        why = f": {judged.why}" if judged.why else ""
+        match judged.verdict:
+            case Verdict.ALLOW:
+                return Allow()
+            case Verdict.APPROVE:
+                return Ask(f"{operation.id} ({operation.effect}) needs the user's approval by the rule {name!r}{why}")
+        remedy = "do more with each call, or go on in another execution" if judged.spent else "stay within the rule"
+        return Deny(
+            f"{operation.id} is refused by the rule {name!r}{why}",
+            f"{remedy}; only the user can change it: policy.rules in isthmus.yaml",
+        )
+
+    def _outright(self, operation: Operation) -> Deny | None:
+        """The refusal that neither rules nor effects can take back."""
+        if glob := matching(self.deny, operation):
             return Deny(
                 f"{operation.id} is denied by the rule {glob!r}", _ask_user(f"remove {glob!r} from policy.deny")
             )
@@ -90,15 +175,23 @@ class Policy:
                 f"only the user can change this: `isthmus check` tells what changed, and "
                 f"`isthmus lock --accept {operation.id}` accepts it; other operations go on",
             )
-        if operation.effect in self.approve:
+        return None
+
+    def _by_effect(self, operation: Operation) -> Decision:
+        if operation.effect in self.approve or matching(self.approve_operations, operation):
             return Ask(f"{operation.id} ({operation.effect}) needs the user's approval")
-        if operation.effect in self._allowed(operation) or _matching(self.allow_operations, operation):
+        if operation.effect in self._allowed(operation) or matching(self.allow_operations, operation):
             return Allow()
         allowed = _listed(self._allowed(operation))
         return Deny(
             f"{operation.id} is a {operation.effect} operation, and only {allowed} is allowed",
             _ask_user(f"add {operation.effect.value!r} to upstreams.{operation.upstream}.allow"),
         )
+
+    def _leaks(self, operation: Operation, tally: Tally) -> bool:
+        """Whether a call would give out what may be private, at the word of who knows whom."""
+        read = {Label.UNTRUSTED, Label.PRIVATE} <= tally.labels
+        return read and Label.SINK in self.flow.labels(operation)
 
     def _rules(self, operation: Operation) -> UpstreamRules:
         return self.upstreams.get(operation.upstream) or UpstreamRules()
@@ -107,18 +200,13 @@ class Policy:
         said = self._rules(operation).allow
         return self.allow if said is None else said
 
-    def _denied_by(self, operation: Operation) -> str | None:
-        return _matching(self.deny, operation)
-
     def _selected(self, operation: Operation) -> bool:
         only = self._rules(operation).only
         return only is None or any(_fits(glob, operation) for glob in only)
 
 
-def _matching(globs: Iterable[str], operation: Operation) -> str | None:
-    """The first of the globs that matches the operation, by its id or by the upstream's own name for it."""
-    names = (operation.id, f"{operation.upstream}.{operation.original}")
-    return next((glob for glob in globs if any(fnmatchcase(name, glob) for name in names)), None)
+def _permits(rule: Rule) -> bool:
+    return rule.verdict in (Verdict.ALLOW, Verdict.APPROVE)
 
 
 def _fits(glob: str, operation: Operation) -> bool:

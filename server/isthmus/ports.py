@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from isthmus.journal import Entry, Summary
-from isthmus.model import Answer, Call, Credential, Principal, UpstreamSnapshot
+from isthmus.model import Answer, Call, Credential, Principal, Question, Reply, UpstreamSnapshot
 from isthmus_sandbox.protocol import Event, Outcome, Program, Step
 
 Publish = Callable[[UpstreamSnapshot], None]
@@ -58,6 +58,14 @@ class CredentialSource(Protocol):
         Raises:
             PermissionDenied: there should be one, and it cannot be had; the hint says what to do.
         """
+        ...
+
+
+class Approver(Protocol):
+    """Who is asked before a call is made that policy allows only with a person's consent."""
+
+    async def ask(self, question: Question) -> Reply:
+        """The person's reply, however long that takes; a refusal where nobody can be asked."""
         ...
 
 

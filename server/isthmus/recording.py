@@ -92,6 +92,10 @@ class Recording:
         self._note(sent)
         return self.earlier.get(sent.address)
 
+    def occurrence(self, call: int) -> int:
+        """How many equal calls came before this one, which was noted as sent."""
+        return self._calls[call].occurrence
+
     def ended(self, call: int, status: CallStatus, warnings: tuple[str, ...] = (), taken: str = "") -> None:
         """Note what came of it."""
         self._open -= 1

@@ -133,6 +133,66 @@ class Validation:
         return compiled is not None and all(map(compiled.is_valid, samples))
 
 
+def argument_check(schema: JsonSchema | bool, *, strictly: bool) -> Callable[[Any], str]:
+    """What holds one argument against a schema of the operator's, and says in a few words what is wrong with it.
+
+    JSON Schema lets a text pass `maximum: 100`, since that speaks of numbers only. `strictly`, what it speaks of is
+    wanted: a bound that allows something must not be passed by a value of another type.
+
+    Raises:
+        ValueError: it is no schema that can be used.
+    """
+    import jsonschema_rs
+
+    meant = dict(_with_type(schema) if strictly else schema) if isinstance(schema, Mapping) else schema
+    validator = jsonschema_rs.Draft202012Validator(
+        meant, offline=True, pattern_options=jsonschema_rs.RegexOptions(size_limit=_PATTERN_BYTES)
+    )
+
+    def problem(value: Any) -> str:
+        try:
+            first = next(validator.iter_errors(_without_bytes(value)), None)
+        except ValueError as error:  # lone surrogates, keys that are no text
+            return f"it cannot be checked: {error}"[:200]
+        return _described(first).removeprefix("it: ") if first is not None else ""
+
+    return problem
+
+
+def schema_problem(schema: JsonSchema | bool) -> str:
+    """Why a schema of the operator's cannot be used; empty where it can."""
+    try:
+        argument_check(schema, strictly=True)
+    except ValueError as error:
+        return str(error).partition("\n")[0][:200]
+    return ""
+
+
+_SPEAKS_OF: Mapping[str, tuple[str, ...]] = {
+    "number": ("maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum", "multipleOf"),
+    "string": ("pattern", "maxLength", "minLength"),
+    "array": ("items", "prefixItems", "maxItems", "minItems", "uniqueItems", "contains"),
+    "object": ("properties", "required", "additionalProperties", "patternProperties", "propertyNames"),
+}
+"""Types, and the keywords that say nothing of any other."""
+
+
+def _with_type(schema: JsonSchema) -> JsonSchema:
+    """The schema with the types that its keywords speak of, where it names none, in its properties and items too."""
+    parts: dict[str, Any] = dict(schema)
+    if isinstance(schema.get("properties"), Mapping):
+        parts["properties"] = {
+            name: _with_type(part) if isinstance(part, Mapping) else part for name, part in schema["properties"].items()
+        }
+    if isinstance(schema.get("items"), Mapping):
+        parts["items"] = _with_type(schema["items"])
+    for key in ("allOf", "anyOf", "oneOf"):
+        if isinstance(schema.get(key), list):
+            parts[key] = [_with_type(part) if isinstance(part, Mapping) else part for part in schema[key]]
+    types = [kind for kind, keywords in _SPEAKS_OF.items() if any(word in schema for word in keywords)]
+    return parts if "type" in schema or not types else {**parts, "type": types}
+
+
 def arguments_schema(operation: Operation) -> JsonSchema:
     """The parameters of an operation as the properties of one object, under their Python names."""
     return {"properties": {parameter.name: parameter.schema for parameter in operation.parameters}}

@@ -10,7 +10,7 @@ import pytest
 from isthmus.catalog.catalog import Catalog
 from isthmus.errors import InvalidArguments, NotFound, OutcomeUnknown, Refused, UpstreamError, UpstreamUnavailable
 from isthmus.gateway import Gateway
-from isthmus.journal import Began, Ended, Entry, Past, Sent
+from isthmus.journal import Ended, Entry, Past, Sent
 from isthmus.model import (
     Answer,
     CallStatus,
@@ -23,7 +23,9 @@ from isthmus.model import (
 )
 from isthmus.policy import Policy, UpstreamRules
 from isthmus.redaction import Redactor
-from isthmus.validation import Validation
+from isthmus.rules import Rule, Verdict
+from isthmus.terms import Terms
+from isthmus.validation import Validation, argument_check
 from tests.simulators.journal import recording
 from tests.simulators.upstream import Handler, SimulatedUpstream, operation
 
@@ -85,10 +87,11 @@ class House:
         self.recording = recording(self.kept)
         self.calls = 0
 
-    async def call(self, name: str, *positional: Any, **arguments: Any) -> Answer:
+    async def call(self, name: str, *positional: Any, terms: Terms | None = None, **arguments: Any) -> Answer:
         self.calls += 1
+        who = Principal("alice")
         with anyio.fail_after(5):
-            return await self.gateway.call(name, positional, arguments, Principal("alice"), self.recording, self.calls)
+            return await self.gateway.call(name, positional, arguments, who, self.recording, self.calls, terms)
 
     @property
     def statuses(self) -> list[CallStatus]:
@@ -260,3 +263,27 @@ async def test_what_can_be_sent_again_is(known: Past) -> None:
     house, value = await continued(known)
     assert value == "sent"
     assert len(house.tracker.calls) == 1
+
+
+async def test_rules_are_held_against_the_arguments_as_they_are_sent() -> None:
+    """A whole float becomes an integer on its way, and it is the integer that the rule is about."""
+    house = House(issues__close=lambda given: given["number"])
+    fits = argument_check({"type": "integer", "maximum": 10}, strictly=True)
+    object.__setattr__(
+        house.gateway, "policy", Policy(rules=(Rule("below", Verdict.ALLOW, arguments={"number": fits}),))
+    )
+    assert (await house.call("tracker.issues.close", number=7.0)).value == 7
+    with pytest.raises(Refused, match="'below': number: 70 is more than 10"):
+        await house.call("tracker.issues.close", number=70)
+    assert house.tracker.calls == [("issues.close", {"number": 7})]
+
+
+async def test_a_budget_counts_all_the_calls_of_one_execution() -> None:
+    house = House(issues__get=lambda given: given["number"])
+    object.__setattr__(house.gateway, "policy", Policy(rules=(Rule("few", calls=2),)))
+    terms = Terms()
+    for number in range(2):
+        await house.call("tracker.issues.get", number=number, terms=terms)
+    with pytest.raises(Refused, match="used up"):
+        await house.call("tracker.issues.get", number=3, terms=terms)
+    assert (await house.call("tracker.issues.get", number=3, terms=Terms())).value == 3

@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "init": "write an isthmus.yaml to begin with",
     "search": "search the operations of all upstreams, as a model would",
     "exec": "run a program, as a model would",
+    "policy": "explain what becomes of a call, and by which rule",
     "lock": "write down what operations take and give, to compare with later",
     "check": "compare what operations take and give with the lock, for CI",
     "mock": "serve an upstream from its document or the lock, without the upstream",

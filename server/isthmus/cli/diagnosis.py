@@ -112,15 +112,21 @@ def idle_rules(configuration: Configuration, snapshots: Sequence[UpstreamSnapsho
     """Rules that match no operation, of upstreams whose operations are known."""
     ready = {snapshot.name: snapshot for snapshot in snapshots if snapshot.state is UpstreamState.READY}
     names = [name for snapshot in ready.values() for operation in snapshot.operations for name in _names(operation)]
-    for key in ("deny", "allow_operations"):
-        for glob in getattr(configuration.policy, key):
+    policy = configuration.policy
+    said: list[tuple[str, Sequence[str]]] = [
+        *((key, getattr(policy, key)) for key in ("deny", "allow_operations", "approve_operations")),
+        *((f"flow.{label}", getattr(policy.flow, label)) for label in ("untrusted", "private", "sink")),
+        *((f"rules[{place}].operations", rule.operations) for place, rule in enumerate(policy.rules)),
+    ]
+    for key, globs in said:
+        for glob in globs:
             if _is_known(glob, ready, len(snapshots)) and not any(fnmatchcase(name, glob) for name in names):
                 yield f"policy.{key}: {glob!r} matches no operation{_near(glob, names)}"
     for name, snapshot in ready.items():
         config = configuration.upstreams[name]
         local = [known.partition(".")[2] for operation in snapshot.operations for known in _names(operation)]
-        for key, globs in (("only", config.only or ()), ("effects", config.effects)):
-            for glob in globs:
+        for key, patterns in (("only", config.only or ()), ("effects", tuple(config.effects))):
+            for glob in patterns:
                 if not any(fnmatchcase(known, glob) for known in local):
                     yield f"upstreams.{name}.{key}: {glob!r} matches no operation{_near(glob, local)}"
 

@@ -180,8 +180,9 @@ def _policy(configuration: Configuration) -> Mapping[str, Sequence[str]]:
     said = configuration.policy
     return {
         "allow": [*(effect.value for effect in said.allow), *said.allow_operations],
-        "approve": [effect.value for effect in said.approve],
+        "approve": [*(effect.value for effect in said.approve), *said.approve_operations],
         "deny": said.deny,
+        "rules": [rule.name or f"policy.rules[{place}]" for place, rule in enumerate(said.rules)],
     }
 
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from isthmus.config.clients import GLOBS
 from isthmus.config.faults import Findings, Place, nearest, quoted
-from isthmus.config.nodes import Node, node_at
+from isthmus.config.nodes import Node, node_at, plain
 
 KINDS = ("openapi", "command", "url")
 """What an upstream is one of."""
@@ -203,16 +204,50 @@ def _check_file(place: Place, path: Path, folder: Path, findings: Findings) -> N
 
 
 def _check_policy(root: Node, known: list[str], findings: Findings) -> None:
-    for key in ("deny", "allow_operations"):
-        rules = node_at(root, ("policy", key))
-        for rule in rules.items if rules else ():
-            if isinstance(rule.value, str):
-                _check_rule(rule.value, rule.place, known, findings)
+    for globs in _globs(root):
+        for glob in globs.items:
+            if isinstance(glob.value, str):
+                _check_rule(glob.value, glob.place, known, findings)
+    rules = node_at(root, ("policy", "rules"))
+    names: set[object] = set()
+    for rule in rules.items if rules else ():
+        _check_arguments(rule, findings)
+        if (name := rule.entries.get("name")) is not None and isinstance(name.value, str):
+            if name.value in names:
+                findings.fault(name.place, "another rule has this name", "give each a name of its own")
+            names.add(name.value)
     _remark_overruled(root, findings)
+
+
+def _globs(root: Node) -> Iterator[Node]:
+    """Every list of globs of operation ids."""
+    policy = root.entries.get("policy")
+    for key in GLOBS if policy else ():
+        if (node := policy.entries.get(key)) is not None:  # type: ignore[union-attr]
+            yield node
+    if (flow := node_at(root, ("policy", "flow"))) is not None:
+        yield from flow.entries.values()
+    rules = node_at(root, ("policy", "rules"))
+    for rule in rules.items if rules else ():
+        if (operations := rule.entries.get("operations")) is not None:
+            yield operations
+
+
+def _check_arguments(rule: Node, findings: Findings) -> None:
+    """Schemas that do not compile would refuse everything, or nothing."""
+    for node in (rule.entries.get("arguments") or replace(rule, value={})).entries.values():
+        if isinstance(node.value, Mapping | bool):
+            from isthmus.validation import schema_problem
+
+            if problem := schema_problem(plain(node)):
+                remedy = "write a JSON Schema, as {maximum: 100} or {enum: [a, b]}; references are not followed"
+                findings.fault(node.place, f"this is no JSON Schema that can be used: {problem}", remedy)
 
 
 def _check_rule(glob: str, place: Place, known: list[str], findings: Findings) -> None:
     first, dot, _ = glob.partition(".")
+    if glob == "*":
+        return
     if not dot and not _WILD.search(glob):
         remedy = f"write '{glob}.*'" if glob in known else "write it as 'upstream.operation', or with '*'"
         findings.fault(place, "the rule would match nothing: it is no glob of operation ids", remedy)

@@ -192,21 +192,47 @@ def _take_headers(entries: dict[str, Node], findings: Findings) -> None:
         entries["auth"] = auth.with_entries({**auth.entries, "headers": headers})
 
 
+GLOBS = ("deny", "allow_operations", "approve_operations")
+"""Keys of the policy that hold globs of whole operation ids."""
+
+
 def _policy(policy: Node, names: Mapping[str, str]) -> Node:
     """The rules with the upstreams' Python names, and the operations among what is allowed in a list of their own."""
     entries = dict(policy.entries)
     if not entries:
         return policy
-    allow = entries.get("allow")
-    globs = [item for item in allow.items if isinstance(item.value, str) and _is_glob(item.value)] if allow else []
-    if allow and globs:
-        entries["allow"] = replace(allow, value=tuple(item for item in allow.items if item not in globs))
-        listed = entries.get("allow_operations") or replace(allow, value=())
-        entries["allow_operations"] = replace(listed, value=(*listed.items, *globs))
-    for key in ("deny", "allow_operations"):
-        if key in entries and isinstance(entries[key].value, tuple):
-            entries[key] = replace(entries[key], value=tuple(_renamed(item, names) for item in entries[key].items))
+    for key in ("allow", "approve"):
+        _split_globs(entries, key)
+    for key in GLOBS:
+        if key in entries:
+            entries[key] = _all_renamed(entries[key], names)
+    if flow := entries.get("flow"):
+        entries["flow"] = flow.with_entries({key: _all_renamed(node, names) for key, node in flow.entries.items()})
+    if (rules := entries.get("rules")) and rules.items:
+        entries["rules"] = replace(rules, value=tuple(_rule(rule, names) for rule in rules.items))
     return policy.with_entries(entries)
+
+
+def _split_globs(entries: dict[str, Node], key: str) -> None:
+    """Globs among effects, to a list of their own."""
+    said = entries.get(key)
+    globs = [item for item in said.items if isinstance(item.value, str) and _is_glob(item.value)] if said else []
+    if said and globs:
+        entries[key] = replace(said, value=tuple(item for item in said.items if item not in globs))
+        listed = entries.get(f"{key}_operations") or replace(said, value=())
+        entries[f"{key}_operations"] = replace(listed, value=(*listed.items, *globs))
+
+
+def _rule(rule: Node, names: Mapping[str, str]) -> Node:
+    if (operations := rule.entries.get("operations")) is None:
+        return rule
+    return rule.with_entries({**rule.entries, "operations": _all_renamed(operations, names)})
+
+
+def _all_renamed(globs: Node, names: Mapping[str, str]) -> Node:
+    if not isinstance(globs.value, tuple):
+        return globs
+    return replace(globs, value=tuple(_renamed(item, names) for item in globs.items))
 
 
 def _is_glob(text: str) -> bool:

@@ -6,7 +6,7 @@ shows to who writes the file.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -92,8 +92,46 @@ class UpstreamConfig(_Closed):
         default={},
         description="Your word on what operations do, by glob, before the upstream's own; the first that fits counts.",
     )
+    believe: bool = Field(
+        default=True,
+        description="Whether a tool that calls itself read-only counts as a read. If not, it is a write, unless "
+        "'effects' says otherwise.",
+    )
     description: str | None = Field(default=None, description="What it is for, in a line; search shows it.")
     timeout: Seconds = Field(default=30.0, description="Seconds for one call.")
+
+
+class RuleConfig(_Closed):
+    """One rule on calls: which it is about, and what it says of them. A rule without 'then' only bounds."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=80, description="How refusals call the rule.")
+    operations: list[str] = Field(
+        default=["*"], min_length=1, description="Globs of operation ids, as 'shop.refunds.*'. By default, all."
+    )
+    effects: list[Effect] = Field(
+        default=list(Effect), min_length=1, description="Only calls of these effects. By default, all."
+    )
+    principals: list[str] = Field(
+        default=["*"], min_length=1, description="Globs of who asks; over stdio it is 'local'. By default, everyone."
+    )
+    then: Literal["allow", "approve", "deny"] | None = Field(
+        default=None, description="What becomes of calls that fit. Deny wins over approve, and approve over allow."
+    )
+    arguments: dict[str, dict[str, Any] | bool] = Field(
+        default={},
+        description="JSON Schemas by argument, as {amount: {maximum: 100}}. Each named one must be given, and fit. "
+        "With 'then: allow', and without 'then', calls whose arguments do not fit are refused.",
+    )
+    calls: int | None = Field(default=None, ge=0, description="How many calls that fit one execution may make.")
+    reason: str = Field(default="", max_length=300, description="Why; told with a refusal, and with a question.")
+
+
+class FlowConfig(_Closed):
+    """Labels of operations, as globs. Who has read untrusted and private data may write to a sink if you agree."""
+
+    untrusted: list[str] = Field(default=[], description="What they answer may be written by anybody: mail, issues.")
+    private: list[str] = Field(default=[], description="What they answer is not for everybody.")
+    sink: list[str] = Field(default=[], description="What they are given goes where others read it.")
 
 
 class PolicyConfig(_Closed):
@@ -107,9 +145,26 @@ class PolicyConfig(_Closed):
         default=[],
         description="Globs of operation ids that are allowed whatever they do; the same as a glob in 'allow'.",
     )
-    approve: list[Effect] = Field(default=[], description="Effects for which you are asked, call by call.")
+    approve: list[Effect] = Field(
+        default=[], description="Effects for which you are asked, call by call, and globs of such operations."
+    )
+    approve_operations: list[str] = Field(
+        default=[], description="Globs of operation ids for which you are asked; the same as a glob in 'approve'."
+    )
     deny: list[str] = Field(
         default=[], description="Globs of operation ids, as 'github.repos.delete'. Deny wins over all else."
+    )
+    rules: list[RuleConfig] = Field(
+        default=[], description="Rules by operation, effect, principal and arguments, before what effects say."
+    )
+    flow: FlowConfig = Field(default=FlowConfig(), description="Which operations bring in, or give out, what data.")
+    writes: Literal["send", "simulate"] = Field(
+        default="send",
+        description="'simulate': what would change the world is not sent, but listed, and answered by an example.",
+    )
+    patience: Span = Field(
+        default=600.0,
+        description="Seconds that a question to you stays open, and a program waits for it, before it is put aside.",
     )
 
 

@@ -17,6 +17,7 @@ _PHRASES: dict[CallStatus, str] = {
     "unknown": "unknown whether done (sent, no answer; look before sending again)",
     "cancelled": "cancelled",
     "refused": "not sent (refused)",
+    "simulated": "not sent (simulated)",
 }
 
 

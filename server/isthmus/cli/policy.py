@@ -1,0 +1,132 @@
+"""`isthmus policy explain`: how the verdict on a call comes about."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from isthmus.cli.common import CONNECTING, add_config, loaded, printable, run_async, say
+from isthmus.errors import ConfigurationError, InvalidArguments, NotFound
+
+if TYPE_CHECKING:
+    from isthmus.model import Call, Operation, UpstreamSnapshot
+    from isthmus.policy import Policy
+
+_REMEDY = "write the arguments as one JSON object, or as name=value, the value as JSON or plain text"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What to explain."""
+    parser.add_argument("what", choices=["explain"], help="say what becomes of a call, and why")
+    parser.add_argument("operation", metavar="OPERATION", help="the operation's id, as shop.refunds.create")
+    parser.add_argument("arguments", metavar="ARGS", nargs="*", help="its arguments: a JSON object, or name=value ...")
+    parser.add_argument("--principal", metavar="NAME", default="local", help="who asks (default: local)")
+    add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explain; 1 where the call would be refused, 0 where it would be made, or asked about."""
+    found = loaded(arguments)
+    given = read_arguments(arguments.arguments)
+    upstream = arguments.operation.partition(".")[0]
+    only = {name: config for name, config in found.configuration.upstreams.items() if name == upstream}
+    if not only:
+        raise NotFound(f"there is no upstream {upstream!r}: there are {', '.join(found.configuration.upstreams)}")
+
+    async def listed() -> Sequence[UpstreamSnapshot]:
+        from isthmus.compose import listed_whole
+
+        configuration = found.configuration.model_copy(update={"upstreams": only})
+        return await listed_whole(configuration, base=found.base, seconds=CONNECTING)
+
+    [snapshot] = run_async(listed)
+    operation = _found(snapshot, arguments.operation)
+    from isthmus.compose import policy_of
+    from isthmus.model import Principal
+
+    policy = policy_of(found.configuration)
+    lines, refused = explained(policy, operation, given, Principal(arguments.principal))
+    for line in lines:
+        say(printable(line))
+    return 1 if refused else 0
+
+
+def _found(snapshot: UpstreamSnapshot, name: str) -> Operation:
+    from isthmus.catalog.catalog import Catalog
+
+    catalog = Catalog.build(snapshot.operations)
+    if (operation := catalog.resolve(name)) is not None:
+        return operation
+    if not snapshot.operations:
+        raise NotFound(f"{snapshot.name} is {snapshot.state}: {snapshot.problem or 'it lists no operations'}")
+    near = catalog.suggest(name)
+    raise NotFound(f"there is no operation {name!r}" + (f": did you mean {', '.join(near)}?" if near else ""))
+
+
+def explained(
+    policy: Policy, operation: Operation, given: dict[str, Any] | None, principal: Any
+) -> tuple[list[str], bool]:
+    """The lines, the verdict first, and whether the call is refused. With no arguments given: whatever they are."""
+    from isthmus.catalog.catalog import bind
+    from isthmus.model import Call
+    from isthmus.policy import Allow, Ask
+    from isthmus.validation import Validation
+
+    problems: list[str] = []
+    call = Call(operation, {}, principal)
+    if given is not None:
+        try:
+            mended, problems = Validation().check(operation, bind(operation, (), given))
+            call = Call(operation, mended, principal)
+        except InvalidArguments as error:
+            problems = [f"{error.message}; {error.hint}"]
+    decision = policy.standing(operation, principal) if given is None else policy.decide(call)
+    match decision:
+        case Allow():
+            verdict = "allowed" + (", and simulated (policy.writes)" if _simulated(policy, call) else "")
+        case Ask(question):
+            verdict = f"asked: {question}"
+        case _:
+            verdict = f"refused: {decision.reason}\n  remedy: {decision.remedy}"
+    lines = [*f"{operation.id}: {verdict}".split("\n"), *(f"  {line}" for line in policy.explain(call))]
+    lines += [f"  the arguments do not fit: {problem}" for problem in problems]
+    return lines, not isinstance(decision, Allow | Ask)
+
+
+def _simulated(policy: Policy, call: Call) -> bool:
+    return policy.simulate and call.operation.effect.value != "read"
+
+
+def read_arguments(words: Sequence[str]) -> dict[str, Any] | None:
+    """The arguments of a call from the command line; None where there are none.
+
+    >>> read_arguments(["amount=50", "note=late"]), read_arguments(['{"amount": 50}']), read_arguments([])
+    ({'amount': 50, 'note': 'late'}, {'amount': 50}, None)
+
+    Raises:
+        ConfigurationError: they are not written so.
+    """
+    if not words:
+        return None
+    if len(words) == 1 and words[0].lstrip().startswith("{"):
+        try:
+            whole = json.loads(words[0])
+        except (ValueError, RecursionError):
+            raise ConfigurationError("the arguments are no JSON", remedy=_REMEDY) from None
+        return dict(whole)
+    pairs: dict[str, Any] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign or not name:
+            raise ConfigurationError(f"{word[:80]!r} is no argument", remedy=_REMEDY)
+        pairs[name] = _value(value)
+    return pairs
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -1,0 +1,170 @@
+"""Rules by operation, effect, principal and arguments, with budgets; and where data may go."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.model import Call, Effect, Principal
+from isthmus.policy import Allow, Ask, Decision, Deny, Policy
+from isthmus.rules import Flow, Rule, Tally, Verdict
+from isthmus.validation import argument_check
+from tests.simulators.upstream import operation
+
+REFUND = operation("shop.refunds.create", Effect.WRITE, amount={}, repo={})
+LIST = operation("shop.refunds.list")
+MAIL = operation("mail.messages.list")
+CRM = operation("crm.people.get")
+POST = operation("web.post", Effect.WRITE, text={})
+
+
+def rule(name: str, verdict: Verdict = Verdict.BOUND, **more: Any) -> Rule:
+    strictly = verdict in (Verdict.ALLOW, Verdict.BOUND)
+    arguments = {key: argument_check(each, strictly=strictly) for key, each in more.pop("arguments", {}).items()}
+    return Rule(name, verdict, arguments=arguments, **more)
+
+
+def refund(amount: Any, who: str = "local") -> Call:
+    return Call(REFUND, {"amount": amount}, Principal(who))
+
+
+def reason(decision: Decision) -> str:
+    assert isinstance(decision, Deny)
+    return f"{decision.reason} | {decision.remedy}"
+
+
+SMALL = rule("small", Verdict.ALLOW, operations=("shop.refunds.*",), arguments={"amount": {"maximum": 100}})
+
+
+def test_a_write_is_allowed_up_to_the_amount_that_the_rule_names() -> None:
+    policy = Policy(rules=(SMALL,))
+    assert policy.decide(refund(100)) == Allow()
+    said = reason(policy.decide(refund(101)))
+    assert "'small'" in said
+    assert "amount: 101 is more than 100" in said
+    assert "policy.rules in isthmus.yaml" in said
+
+
+def test_a_bound_holds_even_where_the_effect_is_allowed() -> None:
+    policy = Policy(allow=frozenset(Effect), rules=(SMALL,))
+    assert isinstance(policy.decide(refund(101)), Deny)
+    assert policy.decide(Call(POST, {}, Principal())) == Allow()
+
+
+@pytest.mark.parametrize("value", ["1000", "100", True, None, [1000], {"amount": 1}])
+def test_a_bound_on_numbers_lets_no_other_type_pass(value: object) -> None:
+    assert isinstance(Policy(rules=(SMALL,)).decide(refund(value)), Deny)
+
+
+def test_an_argument_that_a_rule_names_has_to_be_given() -> None:
+    said = reason(Policy(rules=(SMALL,)).decide(Call(REFUND, {}, Principal())))
+    assert "amount has to be given" in said
+
+
+def test_what_one_rule_leaves_another_may_ask_about() -> None:
+    policy = Policy(rules=(SMALL, rule("large", Verdict.APPROVE, operations=("shop.refunds.*",))))
+    assert isinstance(policy.decide(refund(500)), Ask)
+    assert isinstance(policy.decide(refund(5)), Ask), "approve wins over allow"
+    over = rule("large", Verdict.APPROVE, operations=("shop.*",), arguments={"amount": {"exclusiveMinimum": 100}})
+    assert Policy(rules=(SMALL, over)).decide(refund(5)) == Allow()
+    assert isinstance(Policy(rules=(SMALL, over)).decide(refund(500)), Ask)
+
+
+def test_deny_wins_over_approve_and_allow_and_gives_its_reason() -> None:
+    never = rule("never", Verdict.DENY, operations=("shop.*",), effects=frozenset({Effect.WRITE}), reason="closed")
+    said = reason(Policy(rules=(SMALL, never)).decide(refund(5)))
+    assert "by the rule 'never': closed" in said
+    assert Policy(rules=(never,)).decide(Call(LIST, {}, Principal())) == Allow()
+
+
+def test_a_rule_that_denies_some_arguments_denies_no_others() -> None:
+    policy = Policy(rules=(rule("prod", Verdict.DENY, arguments={"repo": {"enum": ["production"]}}),))
+    assert isinstance(policy.decide(Call(LIST, {"repo": "production"}, Principal())), Deny)
+    assert policy.decide(Call(LIST, {"repo": "test"}, Principal())) == Allow()
+
+
+def test_a_rule_without_a_verdict_bounds_reads_and_allows_nothing() -> None:
+    bound = rule("ours", operations=("shop.*",), arguments={"repo": {"enum": ["a", "b"]}})
+    policy = Policy(rules=(bound,))
+    assert policy.decide(Call(LIST, {"repo": "a"}, Principal())) == Allow()
+    assert isinstance(policy.decide(Call(LIST, {"repo": "c"}, Principal())), Deny)
+    assert isinstance(policy.decide(Call(REFUND, {"repo": "a"}, Principal())), Deny)
+
+
+def test_rules_are_for_the_principals_that_they_name() -> None:
+    policy = Policy(rules=(rule("crew", Verdict.ALLOW, principals=("ci-*",)),))
+    assert policy.decide(refund(5, "ci-7")) == Allow()
+    assert isinstance(policy.decide(refund(5, "alice")), Deny)
+
+
+def test_a_budget_is_used_up_by_the_calls_that_fit() -> None:
+    policy = Policy(rules=(rule("few", Verdict.ALLOW, operations=("shop.refunds.create",), calls=2),))
+    tally = Tally()
+    for _ in range(2):
+        assert policy.decide(refund(1), tally) == Allow()
+        policy.counts(refund(1), tally)
+    said = reason(policy.decide(refund(1), tally))
+    assert "2 calls for one execution are used up" in said
+    assert "another execution" in said
+    assert policy.decide(Call(LIST, {}, Principal()), tally) == Allow()
+
+
+def test_no_rule_allows_what_is_denied_outright() -> None:
+    everything = rule("all", Verdict.ALLOW)
+    assert isinstance(Policy(rules=(everything,), deny=("shop.*",)).decide(refund(1)), Deny)
+    assert Policy(rules=(everything,)).decide(refund(1)) == Allow()
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=8), st.lists, max_leaves=4)
+)
+def test_only_numbers_up_to_the_bound_are_ever_allowed(value: object) -> None:
+    allowed = Policy(rules=(SMALL,)).decide(refund(value)) == Allow()
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    assert allowed == (is_number and value <= 100)  # type: ignore[operator]
+
+
+FLOW = Policy(
+    allow=frozenset(Effect), flow=Flow(untrusted=("mail.*",), private=("crm.*",), sink=("web.post", "mail.send"))
+)
+SEND = Call(POST, {"text": "hello"}, Principal())
+
+
+@pytest.mark.parametrize(
+    ("read", "asked"), [((MAIL,), False), ((CRM,), False), ((CRM, MAIL), True), ((MAIL, CRM), True)]
+)
+def test_a_sink_is_asked_about_after_private_and_untrusted_data_were_both_read(read: Any, asked: bool) -> None:
+    tally = Tally()
+    for each in read:
+        FLOW.learned(each, tally)
+    decision = FLOW.decide(SEND, tally)
+    assert isinstance(decision, Ask) == asked
+    if isinstance(decision, Ask):
+        assert not decision.keeps, "what a person said before was not of this flow"
+
+
+def test_what_is_no_sink_goes_on_after_such_reads() -> None:
+    tally = Tally()
+    for each in (CRM, MAIL):
+        FLOW.learned(each, tally)
+    assert FLOW.decide(Call(LIST, {}, Principal()), tally) == Allow()
+
+
+def test_an_explanation_tells_each_rule_and_what_decided() -> None:
+    policy = Policy(rules=(SMALL, rule("few", operations=("shop.*",), calls=3)))
+    lines = "\n".join(policy.explain(refund(500)))
+    assert "effect: write" in lines
+    assert "rule 'small' says allow: does not fit, amount: 500 is more than 100" in lines
+    assert "rule 'few' only bounds; 3 calls for each execution: fits" in lines
+    assert "its effect decides: read is allowed" in "\n".join(Policy().explain(refund(5)))
+
+
+def test_a_tools_own_word_that_it_only_reads_is_believed_where_the_operator_says_so() -> None:
+    from isthmus.policy import UpstreamRules
+
+    doubting = Policy(upstreams={"shop": UpstreamRules(believes=False)})
+    assert doubting.classify(LIST).effect is Effect.WRITE
+    assert Policy().classify(LIST).effect is Effect.READ
+    said = Policy(upstreams={"shop": UpstreamRules(believes=False, effects={"refunds.list": Effect.READ})})
+    assert said.classify(LIST).effect is Effect.READ
