@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.catalog.terms import Analyzer, split, stem
+from isthmus.catalog.terms import Analyzer, actions, split, stem, verb_action
 
 
 @pytest.mark.parametrize("text", ["listForRepo", "list-for-repo", "list_for_repo", "LIST FOR REPO", "list/for/{repo}"])
@@ -38,12 +38,11 @@ def test_different_words_keep_different_stems(one: str, other: str) -> None:
 
 @given(st.text())
 def test_any_text_has_terms(text: str) -> None:
-    analyzer = Analyzer()
-    assert all(analyzer.document(text))
-    assert all(weight > 0 for weight in analyzer.query(text).values())
+    assert all(Analyzer().terms(text))
 
 
-def test_a_query_is_also_asked_for_what_its_verb_means() -> None:
-    assert "~create" in Analyzer().query("add a label")
-    assert "~create" in Analyzer().actions(["label"], "POST")
-    assert Analyzer().actions(["delet", "label"], "POST") == {"~delete"}
+def test_what_an_operation_does_is_said_by_its_name_or_else_by_its_method() -> None:
+    assert verb_action(stem("adding")) == "~create"
+    assert actions(["label"], "POST") == {"~create"}
+    assert actions(["delet", "label"], "POST") == {"~delete"}
+    assert actions(["label"], "") == set()

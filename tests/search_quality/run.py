@@ -7,61 +7,17 @@ category]}`; a query is `{id, corpus, query, relevant}`. The run has a line `{"i
 """
 
 import argparse
-import gzip
 import json
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2] / folder) for folder in ("server", "wasm_runtime")]
+sys.path[:0] = [str(Path(__file__).resolve().parents[2] / folder) for folder in ("server", "wasm_runtime", ".")]
 
 from isthmus.catalog.index import Index  # noqa: E402
-from isthmus.catalog.names import operation_ids, parameter_names  # noqa: E402
-from isthmus.model import Effect, Operation, Parameter, Route  # noqa: E402
-
-Record = dict[str, Any]
-
-
-def operations(corpus: list[Record]) -> Iterator[tuple[str, Operation]]:
-    """The operations of a corpus with the ids that judgements use."""
-    servers: dict[str, list[Record]] = defaultdict(list)
-    for record in corpus:
-        servers[record.get("server") or "tools"].append(record)
-    for server, records in servers.items():
-        ids = operation_ids(server, [record["name"] or f"{record['method']} {record['path']}" for record in records])
-        for full, record in zip(ids, records, strict=True):
-            yield record["id"], operation(server, full, record)
-
-
-def operation(server: str, full: str, record: Record) -> Operation:
-    """One record as an upstream would give it."""
-    schema = record.get("parameters") or {}
-    properties = schema.get("properties") or {}
-    names = parameter_names([(wire, "argument") for wire in properties])
-    return Operation(
-        id=full,
-        upstream=server,
-        original=record["name"],
-        effect=Effect.READ,
-        parameters=tuple(
-            Parameter(name, wire, "argument", False, each, str(each.get("description") or ""))
-            for name, (wire, each) in zip(names, properties.items(), strict=True)
-            if isinstance(each, dict)
-        ),
-        summary=record.get("summary") or "",
-        description=record.get("description") or "",
-        route=Route(record["method"], record["path"]) if record.get("path") else None,
-        tags=tuple(str(tag) for tag in [*(record.get("tags") or []), record.get("category") or ""] if tag),
-    )
-
-
-def read_lines(path: Path) -> list[Record]:
-    """The records of a file of JSON lines, gzipped or not."""
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    return [json.loads(line) for line in content.splitlines()]
+from tests.search_quality.judged import Record, operations, read_lines  # noqa: E402
 
 
 def rank(queries: list[Record], corpora: Path, limit: int) -> Iterator[tuple[Record, list[str], float]]:

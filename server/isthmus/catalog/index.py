@@ -1,27 +1,41 @@
-"""Search over the operations of one catalog: BM25 over weighted fields, in pure Python.
+"""Search over the operations of one catalog, in pure Python.
 
     index = Index.build(catalog.operations)
     found = index.search("open an issue", limit=8)
     found.hits[0].operation.id      github.issues.create
 
-Two stages. The first adds up, for every operation, what each word of the query is worth in it; these worths are
-computed when the index is built, so that a search only walks the lists of its own words. The second looks at the best
-of the first more closely: how much of the query, and of the operation's own name, the two have in common.
+Two stages. The first adds up, for every operation, what each word of the query is worth in it (BM25 over weighted
+fields, worths computed when the index is built), and what the words that the thesaurus relates to it are worth. The
+second looks at the best of the first more closely: `ranking` measures some signals of each, and a learned curve says
+what each signal is worth.
+
+Everything that the stages read is plain data, addressed by two counts: the *place* of an operation in the catalog's
+order, and the *number* of a term in `_numbers`. By number: `_places` and `_worths` (where the term stands, ascending,
+and what it is worth there) and `_rarity`. By place: `_entries`, the operation's distinct terms and the fields that each
+stands in (flat arrays), and `_facts`, what else the signals ask. `_actions` has the places of what creates, reads,
+updates and deletes. `_related` and `_spellings` are made of `_numbers`.
 """
 
 from __future__ import annotations
 
 import difflib
+import heapq
 import math
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 
+from isthmus.catalog.question import Question
+from isthmus.catalog.ranking import Candidate, Entries, Facts, Ranker, Signals, Word, ranker
+from isthmus.catalog.reading import Field, Reading
 from isthmus.catalog.terms import ACTIONS, Analyzer
-from isthmus.model import Operation, Parameter
+from isthmus.catalog.thesaurus import SAME, Thesaurus, thesaurus
+from isthmus.model import Operation
 
 Allowed = Callable[[Operation], bool]
+
+_CONTRAST = 3.0
+"""Scores of the second stage apart by this make a hit e times as good. Nearly all that are relevant are within 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +56,8 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """How a part of an operation counts: the weight of a word in it, and how much its length is held against it."""
+class Weighting:
+    """How a field counts: the weight of a word in it, and how much its length is held against it."""
 
     weight: float
     b: float  # 0: length does not matter; 1: a word in twice the usual length counts half
@@ -52,51 +66,61 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """The constants of the ranking. They were chosen on the judged queries that `tests/search_quality` runs."""
+    """The constants of the first stage."""
 
-    name: Field = Field(5.0, 0.6, 4)
-    summary: Field = Field(1.1, 0.6, 6)
-    path: Field = Field(1.2, 0.4, 5)
-    tags: Field = Field(1.0, 0.4, 2)
-    upstream: Field = Field(2.4, 0.0, 2)
-    description: Field = Field(1.0, 0.8, 25)
-    parameters: Field = Field(0.6, 0.6, 8)
-    about: Field = Field(0.25, 0.9, 60)
+    fields: Mapping[Field, Weighting] = field(
+        default_factory=lambda: {
+            Field.NAME: Weighting(5.0, 0.6, 4),
+            Field.SUMMARY: Weighting(1.1, 0.6, 6),
+            Field.PATH: Weighting(1.2, 0.4, 5),
+            Field.TAGS: Weighting(1.0, 0.4, 2),
+            Field.UPSTREAM: Weighting(2.4, 0.0, 2),
+            Field.DESCRIPTION: Weighting(1.0, 0.8, 25),
+            Field.PARAMETERS: Weighting(0.6, 0.6, 8),
+            Field.ABOUT: Weighting(0.25, 0.9, 60),
+        }
+    )
     k1: float = 1.3
-    action: float = 0.5  # what a verb counts for that means the same as the query's
-    looked_at: int = 100  # operations that reach the second stage
-    head: float = 0.35  # for one that stands wholly in its name, summary, path, tags and upstream
-    precision: float = 0.65  # for a name and a summary that stand wholly in the query
+    action: float = 0.4  # what a verb counts for that means the same as the query's
+    same: float = 0.5  # what a word's synonym counts for, as a part of its closeness
+    suggested: float = 0.3  # and a word that it merely suggests
+    widespread: int = 800  # a related word in more operations than this is not followed: it would find all of them
     common: float = 0.1  # beyond this part of all operations a word is one that many have
+    crowd: int = 5000  # beside other words, one in more operations than this finds nothing; the second stage counts it
+    counted: int = 100  # operations of the first stage that are looked at for how many more match
+    looked_at: int = 50  # operations that reach the second stage
     comparable: float = 0.5  # an operation with this part of the best score counts as one more that matches
-
-
-@dataclass(frozen=True, slots=True)
-class _Postings:
-    """Where a term stands: the numbers of the operations, ascending, and what it is worth in each."""
-
-    places: array[int]
-    worths: array[float]
 
 
 class Index:
     """An immutable search structure. Build one for each catalog; any number of threads may search it."""
 
-    __slots__ = ("_analyzer", "_heads", "_operations", "_postings", "_rarity", "_spellings", "_tuning")
+    __slots__ = (
+        "_actions", "_analyzer", "_entries", "_facts", "_numbers", "_operations", "_places", "_ranker", "_rarity",
+        "_related", "_spellings", "_thesaurus", "_tuning", "_worths",
+    )  # fmt: skip
 
-    def __init__(self, operations: Sequence[Operation], tuning: Tuning) -> None:
+    def __init__(self, operations: Sequence[Operation], tuning: Tuning, words: Thesaurus, ranked: Ranker) -> None:
         self._operations = tuple(operations)
-        self._tuning = tuning
+        self._tuning, self._thesaurus, self._ranker = tuning, words, ranked
         self._analyzer = Analyzer()
-        self._heads: list[frozenset[str]] = []
-        self._postings = self._post()
-        self._rarity = self._rarities()
+        self._numbers: dict[str, int] = {}
+        self._places: list[array[int]] = []
+        self._worths: list[array[float]] = []
+        self._entries = Entries()
+        self._facts: list[Facts] = []
+        self._actions: dict[str, list[int]] = {action: [] for action in ACTIONS}
+        for place, operation in enumerate(self._operations):
+            self._add(place, operation)
+        self._rarity = [self._rare(len(places)) for places in self._places]
+        self._entries.weigh(self._rarity)
+        self._related = self._relate()
         self._spellings = self._by_letter()
 
     @classmethod
     def build(cls, operations: Iterable[Operation], tuning: Tuning | None = None) -> Index:
         """The index over these operations; 10,000 take a few seconds, once."""
-        return cls(tuple(operations), tuning or Tuning())
+        return cls(tuple(operations), tuning or Tuning(), thesaurus(), ranker())
 
     def __len__(self) -> int:
         return len(self._operations)
@@ -104,23 +128,34 @@ class Index:
     def search(self, query: str, limit: int = 8, upstream: str | None = None, allowed: Allowed | None = None) -> Found:
         """The best operations for a query, at most `limit`; of one upstream, where it is given.
 
-        `allowed` leaves operations out as if they did not exist. Nothing is found where no word of the query that says
-        something stands anywhere; such words are reported.
+        `allowed` leaves operations out as if they did not exist. Nothing is found where too little of what the query
+        says stands in any one operation; words that stand in none are reported.
         """
-        terms = self._analyzer.query(query)
-        known = {term: weight for term, weight in terms.items() if term in self._postings}
-        unmatched = tuple(word for word, term in self._analyzer.content(query) if term not in known)
-        if not known or (any(word.isalpha() for word in unmatched) and not self._tell(known)):
+        question = Question.read(query, self._thesaurus)
+        words = self._words(question)
+        unmatched = tuple(word.wanted.word for word in words if not word.known)
+        candidates = self._candidates(question, words, upstream, allowed, limit) if self._tell(words) else []
+        if not candidates:
             return Found(unmatched=unmatched)
-        scores = self._scores(known)
-        best = self._best(scores, upstream, allowed, max(limit, self._tuning.looked_at))
-        if not best:
+        near = candidates[: max(limit, self._tuning.looked_at)]
+        signals = Signals(question, words, near, self._entries, self._facts, self._rarity)
+        scores = [self._ranker.score(each) for each in signals.rows()]
+        ranked = sorted(zip(scores, near, strict=True), key=lambda pair: (-pair[0], pair[1].place))
+        if not self._ranker.convinced(signals.evidence(ranked[0][1])):
             return Found(unmatched=unmatched)
-        ranked = sorted(((self._closer(place, score, known), -place) for place, score in best), reverse=True)
-        hits = tuple(Hit(self._operations[-place], score) for score, place in ranked[:limit])
-        floor = best[0][1] * self._tuning.comparable
-        comparable = sum(score >= floor for _, score in best)
+        hits = tuple(Hit(self._operations[each.place], math.exp(score / _CONTRAST)) for score, each in ranked[:limit])
+        floor = candidates[0].score * self._tuning.comparable
+        comparable = sum(each.score >= floor for each in candidates)
         return Found(hits, unmatched, max(comparable - len(hits), 0))
+
+    def signals(self, query: str) -> tuple[tuple[Operation, ...], list[list[float]], list[list[float]]]:
+        """What the second stage sees: the operations, the signals of each, and the evidence for each. For training."""
+        question = Question.read(query, self._thesaurus)
+        words = self._words(question)
+        candidates = self._candidates(question, words, None, None, 0)[: self._tuning.looked_at]
+        found = Signals(question, words, candidates, self._entries, self._facts, self._rarity)
+        operations = tuple(self._operations[each.place] for each in candidates)
+        return operations, list(found.rows()), [found.evidence(each) for each in candidates]
 
     def near(self, word: str, n: int = 3) -> tuple[str, ...]:
         """Words that stand in operations and are written like `word`, the likeliest first."""
@@ -128,112 +163,127 @@ class Index:
         likely = [each for each in self._spellings.get(word[:1], ()) if abs(len(each) - len(word)) <= 2]
         return tuple(difflib.get_close_matches(word, likely, n, 0.75))
 
+    def _tell(self, words: Sequence[Word]) -> bool:
+        """Whether the words that are known, where others are not, say that an operation is meant.
+
+        Verbs that nearly every API has do not, nor does a single word that many operations have.
+        """
+        if all(word.known or not word.wanted.word.isalpha() for word in words):
+            return True
+        nouns = [word for word in words if (word.known or word.related) and not word.wanted.action]
+        many = max(self._tuning.common * len(self._operations), 20)
+        return len(nouns) > 1 or any(word.number is None or len(self._places[word.number]) <= many for word in nouns)
+
+    def _add(self, place: int, operation: Operation) -> None:
+        reading = Reading.read(operation, self._analyzer)
+        masks: dict[int, int] = {}
+        for part, terms in reading.fields:
+            for term in terms:
+                number = self._number(term)
+                masks[number] = masks.get(number, 0) | part
+        for number, frequency in self._frequencies(reading).items():
+            self._places[number].append(place)
+            self._worths[number].append(frequency / (self._tuning.k1 + frequency))
+        for action in reading.actions:
+            self._actions[action].append(place)
+        self._entries.add(masks)
+        self._facts.append(Facts.of(reading, operation.upstream, self._numbers))
+
+    def _number(self, term: str) -> int:
+        number = self._numbers.get(term)
+        if number is None:
+            number = self._numbers[term] = len(self._numbers)
+            self._places.append(array("i"))
+            self._worths.append(array("f"))
+        return number
+
+    def _frequencies(self, reading: Reading) -> dict[int, float]:
+        """How often each term stands in an operation, weighted by the field and its length."""
+        frequencies: dict[int, float] = {}
+        for part, terms in reading.fields:
+            weighting = self._tuning.fields.get(part)
+            if terms and weighting:
+                each = weighting.weight / (1 - weighting.b + weighting.b * len(terms) / weighting.usual)
+                for term in terms:
+                    number = self._numbers[term]
+                    frequencies[number] = frequencies.get(number, 0.0) + each
+        return frequencies
+
+    def _rare(self, size: int) -> float:
+        """What a term is worth for standing in only so many operations."""
+        return math.log(1 + (len(self._operations) - size + 0.5) / (size + 0.5))
+
+    def _relate(self) -> dict[str, tuple[tuple[int, float], ...]]:
+        """For each term of the thesaurus, the numbers of those it relates to that stand in an operation."""
+        numbers = self._numbers
+        related = {
+            term: tuple((numbers[other], closeness) for other, closeness in others.items() if other in numbers)
+            for term, others in self._thesaurus.related.items()
+        }
+        return {term: others for term, others in related.items() if others}
+
     def _by_letter(self) -> dict[str, list[str]]:
         """One spelling of every term but the shortest, by first letter."""
         spellings: dict[str, list[str]] = {}
-        for term in self._postings:
+        for term in self._numbers:
             spelling = self._analyzer.spelling(term)
-            if term not in ACTIONS and len(spelling) > 2:
+            if len(spelling) > 2:
                 spellings.setdefault(spelling[0], []).append(spelling)
         return spellings
 
-    def _tell(self, known: Iterable[str]) -> bool:
-        """Whether these terms, where others matched nothing, say that an operation is meant.
+    def _words(self, question: Question) -> list[Word]:
+        """The words of a query as this catalog knows them."""
+        unheard = self._rare(0)
+        words = []
+        for wanted in question.wanted:
+            number = self._numbers.get(wanted.term)
+            rarity = unheard if number is None else self._rarity[number]
+            words.append(Word(wanted, number, rarity, self._related.get(wanted.term, ())))
+        return words
 
-        The verbs that nearly every API has do not, nor does a single word that many operations have.
-        """
-        nouns = [term for term in known if term not in ACTIONS and not self._analyzer.is_verb(term)]
-        many = max(self._tuning.common * len(self._operations), 20)
-        return len(nouns) > 1 or any(len(self._postings[term].places) <= many for term in nouns)
+    def _candidates(
+        self, question: Question, words: list[Word], upstream: str | None, allowed: Allowed | None, limit: int
+    ) -> list[Candidate]:
+        """The best of the first stage, best first."""
+        scores = self._scores(question, words)
+        number = max(limit, self._tuning.counted)
+        places = self._places_of(upstream, allowed, scores) if upstream or allowed else range(len(scores))
+        least = min(heapq.nlargest(number, (scores[place] for place in places)), default=0.0)
+        best = [place for place in places if scores[place] >= least and scores[place] > 0]
+        best.sort(key=scores.__getitem__, reverse=True)
+        return [Candidate(place, scores[place]) for place in best[:number]]
 
-    def _post(self) -> dict[str, _Postings]:
-        postings: dict[str, _Postings] = {}
-        for place, operation in enumerate(self._operations):
-            for term, frequency in self._frequencies(operation).items():
-                found = postings.get(term)
-                if found is None:
-                    found = postings[term] = _Postings(array("i"), array("f"))
-                found.places.append(place)
-                found.worths.append(frequency / (self._tuning.k1 + frequency))
-        return postings
+    def _places_of(self, upstream: str | None, allowed: Allowed | None, scores: list[float]) -> list[int]:
+        """Where the operations stand that may be found and were."""
+        return [
+            place
+            for place, operation in enumerate(self._operations)
+            if scores[place]
+            and (upstream is None or operation.upstream == upstream)
+            and (not allowed or allowed(operation))
+        ]
 
-    def _rarities(self) -> dict[str, float]:
-        """What a term is worth for being rare, multiplied into its worths."""
-        count = len(self._operations)
-        rarity: dict[str, float] = {}
-        for term, found in self._postings.items():
-            size = len(found.places)
-            rarity[term] = math.log(1 + (count - size + 0.5) / (size + 0.5))
-        return rarity
-
-    def _frequencies(self, operation: Operation) -> dict[str, float]:
-        """How often each term stands in an operation, weighted by the field and its length."""
-        tuning, terms = self._tuning, self._analyzer.document
-        local = operation.id.partition(".")[2]
-        name = terms(f"{local} {operation.original}" if not operation.route else local)
-        if operation.route is not None and not operation.original.startswith(operation.route.method + " "):
-            name = terms(operation.original)
-        summary = terms(operation.summary[:400])
-        path = terms(_literal_path(operation)) if operation.route else []
-        tags = terms(" ".join(operation.tags)[:200])
-        parts = (
-            (tuning.name, name),
-            (tuning.summary, summary),
-            (tuning.path, path),
-            (tuning.tags, tags),
-            (tuning.upstream, terms(operation.upstream)),
-            (tuning.description, terms(operation.description[:800])),
-            (tuning.parameters, [term for each in operation.parameters for term in terms(each.wire)]),
-            (tuning.about, [term for each in operation.parameters[:40] for term in terms(_about(each))]),
-        )
-        self._heads.append(frozenset(name).union(summary, path, tags, terms(operation.upstream)))
-        frequencies: dict[str, float] = {}
-        for part, found in parts:
-            if found:
-                each = part.weight / (1 - part.b + part.b * len(found) / part.usual)
-                for term in found:
-                    frequencies[term] = frequencies.get(term, 0.0) + each
-        for action in self._analyzer.actions(name, operation.route.method if operation.route else ""):
-            frequencies[action] = tuning.name.weight
-        return frequencies
-
-    def _scores(self, known: Mapping[str, float]) -> list[float]:
+    def _scores(self, question: Question, words: list[Word]) -> list[float]:
         scores = [0.0] * len(self._operations)
-        for term, weight in known.items():
-            found = self._postings[term]
-            factor = weight * self._rarity[term] * (self._tuning.action if term in ACTIONS else 1)
-            for place, worth in zip(found.places, found.worths, strict=True):
+        for number, factor in self._factors(words).items():
+            for place, worth in zip(self._places[number], self._worths[number], strict=True):
                 scores[place] += worth * factor
+        for action in set(question.actions):
+            places = self._actions[action]
+            worth = self._tuning.action * self._rare(len(places))
+            for place in places:
+                scores[place] += worth
         return scores
 
-    def _best(
-        self, scores: list[float], upstream: str | None, allowed: Allowed | None, number: int
-    ) -> list[tuple[int, float]]:
-        """The best places of the first stage with their scores, best first."""
-        operations = self._operations
-        places: Iterable[int] = [place for place, score in enumerate(scores) if score]
-        if upstream is not None:
-            places = [place for place in places if operations[place].upstream == upstream]
-        ordered = sorted(places, key=scores.__getitem__, reverse=True)
-        if allowed is None:
-            return [(place, scores[place]) for place in ordered[:number]]
-        return [(place, scores[place]) for place in islice((p for p in ordered if allowed(operations[p])), number)]
-
-    def _closer(self, place: int, score: float, known: Mapping[str, float]) -> float:
-        """The score of the first stage, raised by how much of the query and of the operation's head are the same."""
-        head, tuning = self._heads[place], self._tuning
-        content = {term: weight * self._rarity[term] for term, weight in known.items() if term not in ACTIONS}
-        whole = sum(content.values()) or 1.0
-        in_head = sum(worth for term, worth in content.items() if term in head) / whole
-        shared = sum(self._rarity[term] for term in head if term in content)
-        own = sum(self._rarity[term] for term in head) or 1.0
-        return score * (1 + tuning.head * in_head + tuning.precision * shared / own)
-
-
-def _literal_path(operation: Operation) -> str:
-    path = operation.route.path if operation.route else ""
-    return " ".join(segment for segment in path.split("/") if not segment.startswith("{"))
-
-
-def _about(parameter: Parameter) -> str:
-    return parameter.description[:160]
+    def _factors(self, words: list[Word]) -> dict[int, float]:
+        """What each term, those of the query and those that these suggest, multiplies its worths by."""
+        factors: dict[int, float] = {}
+        for word in words:
+            for number, closeness in word.related:
+                if len(self._places[number]) <= self._tuning.widespread:
+                    part = self._tuning.same if closeness >= SAME else self._tuning.suggested
+                    factor = word.wanted.weight * closeness * part * min(word.rarity, self._rarity[number])
+                    factors[number] = max(factors.get(number, 0.0), factor)
+        said = {word.number: word.wanted.weight * word.rarity for word in words if word.number is not None}
+        telling = {number: factor for number, factor in said.items() if len(self._places[number]) <= self._tuning.crowd}
+        return factors | (telling or said)

@@ -93,7 +93,7 @@ def _without_participle(word: str) -> str:
         if word.endswith(ending) and len(base) > 2 and _VOWEL.search(base):
             if base.endswith(("at", "bl", "iz", "us", "iv")):
                 return base + "e"
-            if base[-1] == base[-2] and base[-1] not in "lsz":
+            if len(base) > 3 and base[-1] == base[-2] and base[-1] not in "lsz":
                 return base[:-1]
             return base
     return word
@@ -140,17 +140,30 @@ _METHODS = {
 }
 
 
+_VERBS = {stem(verb): action for action, verbs in ACTIONS.items() for verb in verbs}
+
+
+def verb_action(term: str) -> str | None:
+    """The action that a term means, if it is one of the verbs that nearly every API has."""
+    return _VERBS.get(term)
+
+
+def actions(name: Iterable[str], method: str) -> frozenset[str]:
+    """What an operation does, by the verbs of its name (as terms), or else by its HTTP method."""
+    said = frozenset(_VERBS[term] for term in name if term in _VERBS)
+    return said or (frozenset({_METHODS[method]}) if method in _METHODS else frozenset())
+
+
 class Analyzer:
     """Turns texts into terms, and remembers the words that it has stemmed: one for each index."""
 
-    __slots__ = ("_spellings", "_stems", "_verbs")
+    __slots__ = ("_spellings", "_stems")
 
     def __init__(self) -> None:
         self._stems: dict[str, str] = {}
         self._spellings: dict[str, str] = {}
-        self._verbs = {stem(verb): action for action, verbs in ACTIONS.items() for verb in verbs}
 
-    def document(self, text: str) -> list[str]:
+    def terms(self, text: str) -> list[str]:
         """The terms of a text of an operation, in order, with repetitions."""
         stems = self._stems
         found = []
@@ -162,28 +175,6 @@ class Analyzer:
             if term:
                 found.append(term)
         return found
-
-    def query(self, text: str) -> dict[str, float]:
-        """The terms of a query with their weights, and the actions that its verbs mean."""
-        terms: dict[str, float] = {}
-        for _, term in self.content(text):
-            terms[term] = terms.get(term, 0.0) + 1.0
-        for term in [term for term in terms if term in self._verbs]:
-            terms[self._verbs[term]] = 1.0
-        return terms
-
-    def content(self, text: str) -> list[tuple[str, str]]:
-        """The words of a query that say something, each with its term."""
-        return [(word, stem(word)) for word in split(text[:2000]) if word not in STOP_WORDS]
-
-    def actions(self, name: Iterable[str], method: str) -> set[str]:
-        """What an operation does, by the verbs of its name, or else by its HTTP method."""
-        said = {self._verbs[term] for term in name if term in self._verbs}
-        return said or ({_METHODS[method]} if method in _METHODS else set())
-
-    def is_verb(self, term: str) -> bool:
-        """Whether a term is one of the verbs that nearly every API has."""
-        return term in self._verbs
 
     def spelling(self, term: str) -> str:
         """A word that has this term, as some operation wrote it."""

@@ -1,0 +1,96 @@
+"""A query, read: which of its words say what is wanted, which are values, and what is to be done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from isthmus.catalog.terms import STOP_WORDS, split, stem, verb_action
+from isthmus.catalog.thesaurus import Thesaurus
+
+LONGEST = 2000
+"""Characters of a query that are read."""
+
+ID_TERMS = frozenset(stem(word) for word in ("id", "ids", "identifier", "gid", "sid", "uuid", "key"))
+"""What an identifier is called."""
+
+_FILLER = 0.6
+_ASKS = frozenset("what who whom whose when where which how is are do does did show tell can".split())  # noqa: SIM905
+_WORD = re.compile(r"[^\W_]+(?:['\u2019][a-z]+)?")
+_VALUE = re.compile(
+    r"\"[^\"]{1,80}\"|(?<!\w)'[^'\s][^']{0,60}'(?!\w)|<[^<>]{1,40}>|https?://\S{1,200}|(?<!\S)\S{0,60}?\d\S{0,60}"
+)
+_LONG_NUMBER = re.compile(r"\d{4}")
+_SENTENCE_ENDS = '.!?":('
+
+
+@dataclass(slots=True)
+class Wanted:
+    """A term of a query.
+
+    It is a value where it always is quoted or has a digit, a name where it always has a capital in mid-sentence.
+    """
+
+    term: str
+    word: str
+    value: bool
+    name: bool
+    filler: bool
+    count: int = 1
+
+    @property
+    def action(self) -> str | None:
+        """The action that it means, where it is a verb."""
+        return verb_action(self.term)
+
+    @property
+    def weight(self) -> float:
+        """What it counts for, before its rarity."""
+        return float(self.count**0.5) * (_FILLER if self.filler else 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was read from a query."""
+
+    wanted: tuple[Wanted, ...] = ()  # in the order in which they first stand
+    actions: tuple[str, ...] = ()  # of its verbs, in order
+    asks: bool = False  # it begins as a question does
+    identified: bool = False  # it gives an identifier, or speaks of one
+    plural: bool | None = None  # whether its first noun is; unknown without one
+
+    @classmethod
+    def read(cls, text: str, thesaurus: Thesaurus) -> Question:
+        """Read a query; of a long one, the first `LONGEST` characters."""
+        text = text[:LONGEST]
+        wanted: dict[str, Wanted] = {}
+        for word, value, name in _words(text):
+            term, filler = stem(word), word in thesaurus.filler
+            found = wanted.get(term)
+            if found is None:
+                wanted[term] = Wanted(term, word, value, name, filler)
+            else:
+                found.count, found.value, found.name = found.count + 1, found.value and value, found.name and name
+        words = split(text)
+        nouns = [each.word for each in wanted.values() if not each.filler and not each.action]
+        return cls(
+            tuple(wanted.values()),
+            tuple(each.action for each in wanted.values() if each.action),
+            bool(words) and words[0] in _ASKS,
+            bool(_LONG_NUMBER.search(text)) or any(stem(word) in ID_TERMS for word in words),
+            nouns[0].endswith("s") and not nouns[0].endswith("ss") if nouns else None,
+        )
+
+
+def _words(text: str) -> Iterator[tuple[str, bool, bool]]:
+    """The words that say something, each with whether it is a value, and a name."""
+    values = [found.span() for found in _VALUE.finditer(text)]
+    for found in _WORD.finditer(text):
+        raw, start = found.group(), found.start()
+        value = any(begin <= start < end for begin, end in values)
+        before = text[max(start - 3, 0) : start].rstrip()
+        name = raw[0].isupper() and raw[1:].islower() and bool(before) and before[-1] not in _SENTENCE_ENDS
+        for word in split(raw):
+            if word not in STOP_WORDS:
+                yield word, value, name

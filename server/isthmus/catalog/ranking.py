@@ -1,0 +1,434 @@
+"""The second stage of a search: signals of how well an operation answers a query, and what each is worth.
+
+A signal is a number, measured for each candidate alike. What it is worth is a curve of steps (`ranking.json`), learned
+from judged queries by `tests/search_quality/train.py`; a candidate's score is the sum over its signals. So a ranking
+can be read, and explained: no signal changes what another is worth.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from operator import mul
+
+from isthmus.catalog.question import Question, Wanted
+from isthmus.catalog.reading import HEAD, Field, Reading
+
+_NAME, _PATH, _FIRST, _LAST = int(Field.NAME), int(Field.PATH), int(Field.FIRST), int(Field.LAST)
+_DESCRIPTION, _UPSTREAM, _IN_HEAD = int(Field.DESCRIPTION), int(Field.UPSTREAM), int(HEAD)
+_WEIGHED = (_NAME, _PATH, _FIRST, _DESCRIPTION, _LAST)
+_ANYWHERE = 0xFFFF
+_AGREEING = (_NAME, _IN_HEAD, _FIRST, _ANYWHERE, _LAST)
+_UNHEARD = 0.8  # the part of its rarity that a word counts for which stands nowhere, but is related to words that do
+_LEADERS = 5  # candidates whose terms the others are compared with
+_DEMANDING = 20  # candidates whose needs are looked at
+_FADING = 6.0  # words after which a word counts 1/e of the first
+
+SIGNALS = (
+    "relative", "total", "density",
+    "soft_name", "soft_head", "soft_first", "soft_any", "soft_last",
+    "noun_name", "noun_head", "noun_first", "noun_any", "noun_last",
+    "early", "object_name", "object_head", "object_first", "object_any", "object_last",
+    "own_name", "own_path", "own_first", "own_description", "own_last",
+    "extra_name", "extra_path", "extra_last", "rarest",
+    "action_same", "action_other", "action_first", "asks_read", "writes",
+    "one_identified", "one_plural", "holes", "depth", "parameters",
+    "upstream_named", "upstream_best", "upstream_mean",
+    "required_part", "required_count",
+    "name_length", "first_length", "description_length",
+    "leads_to", "finds_named", "leads_to_named", "like_leaders",
+)  # fmt: skip
+"""The signals, in the order of a row."""
+
+EVIDENCE = ("said_anywhere", "said_in_head", "meant_anywhere", "meant_in_head", "words", "unheard")
+"""What is asked of the best candidate beside its signals: how much of all that the query says, it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a query as a catalog knows it: its number, if it stands anywhere, and the numbers it is related to."""
+
+    wanted: Wanted
+    number: int | None
+    rarity: float
+    related: tuple[tuple[int, float], ...]
+
+    @property
+    def known(self) -> bool:
+        """Whether it stands in any operation."""
+        return self.number is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An operation that reached the second stage, with its score of the first."""
+
+    place: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the signals ask of an operation beside its terms; terms are numbers."""
+
+    upstream: str
+    upstream_terms: frozenset[int]
+    actions: frozenset[str]
+    finds: bool
+    names: frozenset[int]
+    required: tuple[frozenset[int], ...]
+    needs: frozenset[int]
+    parameters: float  # log(1 + n), like the lengths
+    depth: int
+    holes: int
+    one: bool
+    lengths: tuple[float, float, float]  # of name, first sentence and description
+
+    @classmethod
+    def of(cls, reading: Reading, upstream: str, numbers: Mapping[str, int]) -> Facts:
+        """The facts of an operation whose terms all have numbers, but those of its needs, perhaps."""
+        fields = dict(reading.fields)
+
+        def numbered(terms: frozenset[str] | list[str]) -> frozenset[int]:
+            return frozenset(numbers[term] for term in terms if term in numbers)
+
+        return cls(
+            upstream,
+            numbered(fields[Field.UPSTREAM]),
+            reading.actions,
+            reading.finds,
+            numbered(fields[Field.NAME]),
+            tuple(numbered(each) for each in reading.required),
+            numbered(reading.needs),
+            math.log1p(reading.parameters),
+            reading.depth,
+            reading.holes,
+            reading.one,
+            (
+                math.log1p(len(fields[Field.NAME])),
+                math.log1p(len(fields[Field.FIRST])),
+                math.log1p(len(fields[Field.DESCRIPTION])),
+            ),
+        )
+
+
+class Entries:
+    """The distinct terms of every operation, with the fields that each stands in, and what the fields weigh in all."""
+
+    __slots__ = ("_masks", "_norms", "_numbers", "_starts", "_weights")
+
+    def __init__(self) -> None:
+        self._numbers = array("I")
+        self._masks = array("H")
+        self._starts = array("I", [0])
+        self._weights: tuple[array[float], ...] = ()
+        self._norms = array("f")
+
+    def add(self, masks: Mapping[int, int]) -> None:
+        """The next operation: its terms, by number, with the bits of their fields."""
+        self._numbers.extend(masks)
+        self._masks.extend(masks.values())
+        self._starts.append(len(self._numbers))
+
+    def of(self, place: int) -> Iterator[tuple[int, int]]:
+        """The terms and fields of one operation."""
+        begin, end = self._starts[place], self._starts[place + 1]
+        return zip(self._numbers[begin:end], self._masks[begin:end], strict=True)
+
+    def weigh(self, rarity: Sequence[float]) -> None:
+        """Once all operations are there: the sum of rarities in each field of each, and the norm of each head."""
+        self._weights = tuple(array("f") for _ in _WEIGHED)
+        for place in range(len(self._starts) - 1):
+            sums, norm = [0.0] * len(_WEIGHED), 0.0
+            for number, mask in self.of(place):
+                rare = rarity[number]
+                if mask & _IN_HEAD:
+                    norm += rare * rare
+                for which, part in enumerate(_WEIGHED):
+                    if mask & part:
+                        sums[which] += rare
+            for weights, each in zip(self._weights, sums, strict=True):
+                weights.append(each)
+            self._norms.append(math.sqrt(norm + 1))
+
+    def weights(self, place: int) -> list[float]:
+        """The sums of rarities in name, path, first sentence, description and last segment."""
+        return [weights[place] for weights in self._weights]
+
+    def norm(self, place: int) -> float:
+        """The length of a head, as a vector of rarities."""
+        return self._norms[place]
+
+
+class Signals:
+    """Measures the signals of the candidates of one query."""
+
+    def __init__(
+        self,
+        question: Question,
+        words: Sequence[Word],
+        candidates: Sequence[Candidate],
+        entries: Entries,
+        facts: Sequence[Facts],
+        rarity: Sequence[float],
+    ) -> None:
+        self._question, self._words, self._candidates = question, words, candidates
+        self._entries, self._facts, self._rarity = entries, facts, rarity
+        self._near = self._by_number()
+        self._closest = {number: max(close for _, close in near) for number, near in self._near.items()}
+        self._best = candidates[0].score if candidates else 1.0
+        self._unheard = math.log(2 * len(facts) + 2)
+        self._weigh_words()
+        self._actions = set(question.actions) or ({"~read"} if question.asks else set())
+        self._spoken = {word.number for word in words if word.number is not None}
+        self._named = sum((each.wanted.name or each.wanted.value) and not each.known for each in words)
+        self._upstreams = self._by_upstream()
+        self._needed = self._needs()
+        self._leaders, self._leading = self._center()
+
+    def rows(self) -> Iterator[list[float]]:
+        """The signals of each candidate, in the order of `SIGNALS`."""
+        return (self._row(each) for each in self._candidates)
+
+    def evidence(self, candidate: Candidate) -> list[float]:
+        """The signals of a candidate and, in the order of `EVIDENCE`, how much of all that the query says, it has."""
+        row = self._row(candidate)
+        said, meant = self._said(candidate.place)
+        masses = [word.rarity * (0.5 if word.wanted.filler or word.wanted.value else 1.0) for word in self._words]
+        shares = _share(masses)
+        unheard = sum(each for each, word in zip(shares, self._words, strict=True) if not word.known)
+        totals = [sum(map(mul, shares, each)) for each in (*said, *meant)]
+        return [*row, *totals, float(len(self._words)), unheard]
+
+    def _said(self, place: int) -> tuple[tuple[list[float], list[float]], tuple[list[float], list[float]]]:
+        """For each word of the query whether the operation has it anywhere and in its head; and what is close to it."""
+        said, said_head, meant, meant_head = ([0.0] * len(self._words) for _ in range(4))
+        for number, mask in self._entries.of(place):
+            for index, close in self._near.get(number, ()):
+                meant[index] = max(meant[index], close)
+                if mask & _IN_HEAD:
+                    meant_head[index] = max(meant_head[index], close)
+                if close == 1.0:
+                    said[index] = 1.0
+                    said_head[index] = max(said_head[index], float(bool(mask & _IN_HEAD)))
+        return (said, said_head), (meant, meant_head)
+
+    def _by_number(self) -> dict[int, list[tuple[int, float]]]:
+        """The words of the query that each term is close to."""
+        near: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)
+        for index, word in enumerate(self._words):
+            if word.number is not None:
+                near[word.number].append((index, 1.0))
+            for number, closeness in word.related:
+                near[number].append((index, closeness))
+        return dict(near)
+
+    def _weigh_words(self) -> None:
+        """What each word counts for: in all, if it is no verb or value, and if it stands early."""
+        words = self._words
+        sayable = [word.rarity if word.known else _UNHEARD * self._unheard if word.related else 0.0 for word in words]
+        filler = [0.5 if word.wanted.filler else 1.0 for word in words]
+        self._known = sum(word.rarity for word in words if word.known) + 1e-6
+        self._soft = _share(list(map(mul, sayable, filler)))
+        plain = [not word.wanted.value and not word.wanted.action for word in words]
+        self._noun = _share([rare * each for rare, each in zip(map(mul, sayable, filler), plain, strict=True)])
+        self._early = _share([rare * math.exp(-n / _FADING) for n, rare in enumerate(map(mul, sayable, filler))])
+        self._object = next(
+            (
+                index
+                for index, word in enumerate(words)
+                if plain[index] and not word.wanted.filler and (word.known or word.related)
+            ),
+            None,
+        )
+
+    def _by_upstream(self) -> dict[str, list[float]]:
+        """The scores of the three best candidates of each upstream, relative to the best of all."""
+        scores: defaultdict[str, list[float]] = defaultdict(list)
+        for each in self._candidates:
+            found = scores[self._facts[each.place].upstream]
+            if len(found) < 3:
+                found.append(each.score / self._best)
+        return dict(scores)
+
+    def _needs(self) -> dict[tuple[str, int], float]:
+        """What the best candidates need the identifier of: (upstream, term) with the best relative score of them."""
+        needed: dict[tuple[str, int], float] = {}
+        for each in self._candidates[:_DEMANDING]:
+            facts = self._facts[each.place]
+            for number in facts.needs:
+                key = (facts.upstream, number)
+                needed[key] = max(needed.get(key, 0.0), each.score / self._best)
+        return needed
+
+    def _center(self) -> tuple[dict[int, float], float]:
+        """The heads of the best candidates, put together, and the length of that."""
+        leaders = self._candidates[:_LEADERS]
+        whole = sum(each.score for each in leaders) or 1.0
+        center: defaultdict[int, float] = defaultdict(float)
+        for each in leaders:
+            for number, mask in self._entries.of(each.place):
+                if mask & _IN_HEAD:
+                    center[number] += each.score / whole * self._rarity[number]
+        return dict(center), math.sqrt(sum(each * each for each in center.values())) + 1e-6
+
+    def _row(self, candidate: Candidate) -> list[float]:
+        place, score = candidate.place, candidate.score
+        return [
+            score / self._best,
+            math.log1p(score),
+            score / self._known,
+            *self._agreement(place),
+            *self._doing(self._facts[place]),
+            *self._belonging(self._facts[place]),
+            *self._leading_to(place, self._facts[place]),
+        ]
+
+    def _agreement(self, place: int) -> list[float]:
+        """How far the query stands in the operation, and the operation in the query."""
+        fields = tuple([0.0] * len(self._words) for _ in _AGREEING)
+        own = [0.0] * len(_WEIGHED)
+        rarest = like = 0.0
+        near, closest, rarity, leaders = self._near, self._closest, self._rarity, self._leaders
+        for number, mask in self._entries.of(place):
+            if mask & _IN_HEAD and number in leaders:
+                like += leaders[number] * rarity[number]
+            hits = near.get(number)
+            if hits is None:
+                continue
+            worth = closest[number] * rarity[number]
+            for which, part in enumerate(_WEIGHED):
+                if mask & part:
+                    own[which] += worth
+            if mask & _IN_HEAD and closest[number] == 1.0:
+                rarest = max(rarest, rarity[number])
+            for found, part in zip(fields, _AGREEING, strict=True):
+                if mask & part:
+                    for index, close in hits:
+                        found[index] = max(found[index], close)
+        self._like = like
+        whole = self._entries.weights(place)
+        missing = [(all_of - part) / self._unheard for all_of, part in zip(whole, own, strict=True)]
+        return [
+            *(sum(map(mul, self._soft, each)) for each in fields),
+            *(sum(map(mul, self._noun, each)) for each in fields),
+            sum(map(mul, self._early, fields[1])),
+            *(each[self._object] if self._object is not None else -0.1 for each in fields),
+            *(part / (all_of + 1e-3) for all_of, part in zip(whole, own, strict=True)),
+            missing[0],
+            missing[1],
+            missing[4],
+            rarest / self._unheard,
+        ]
+
+    def _doing(self, facts: Facts) -> list[float]:
+        """Whether the operation does what is asked, to as many as is asked."""
+        question, does = self._question, facts.actions
+        same = not does.isdisjoint(self._actions)
+        first = question.actions[0] if question.actions else None
+        reads = "~read" in does
+        plural = 0.0 if question.plural is None or not facts.depth else (1.0 if question.plural == facts.one else -1.0)
+        return [
+            float(same),
+            float(bool(does) and bool(self._actions) and not same),
+            0.0 if first is None or not does else (1.0 if first in does else -1.0),
+            (1.0 if reads else -1.0) if question.asks else 0.0,
+            float(bool(does) and not reads),
+            float(facts.one) * (1.0 if question.identified else -1.0),
+            plural,
+            float(facts.holes),
+            float(facts.depth),
+            facts.parameters,
+        ]
+
+    def _belonging(self, facts: Facts) -> list[float]:
+        """Whether its upstream is meant, and its required arguments are spoken of."""
+        spoken, best = self._spoken, self._upstreams.get(facts.upstream, [0.0])
+        own = facts.upstream_terms
+        parts = [len(each & spoken) / max(len(each), 1) for each in facts.required]
+        return [
+            len(own & spoken) / len(own) if own else -0.1,
+            best[0],
+            sum(best) / 3,
+            sum(parts) / len(parts) if parts else -0.1,
+            sum(parts),
+            *facts.lengths,
+        ]
+
+    def _leading_to(self, place: int, facts: Facts) -> list[float]:
+        """Whether it finds what others need the identifier of, if the query has a name; whether it is like them."""
+        leads = finds = named = 0.0
+        if facts.finds and not self._question.identified:
+            leads = max((self._needed.get((facts.upstream, number), 0.0) for number in facts.names), default=0.0)
+            finds, named = float(min(self._named, 3)), leads if self._named else 0.0
+        return [leads, finds, named, self._like / (self._entries.norm(place) * self._leading)]
+
+
+def _share(weights: list[float]) -> list[float]:
+    whole = sum(weights) + 1e-6
+    return [each / whole for each in weights]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What a signal is worth: `worths[n]` above `steps[n - 1]`, up to and with `steps[n]`."""
+
+    steps: tuple[float, ...] = ()
+    worths: tuple[float, ...] = (0.0,)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranker:
+    """What every signal is worth, and from which sum of evidence on an operation is taken to be meant."""
+
+    ranking: tuple[Curve, ...]
+    evidence: tuple[Curve, ...]
+    convincing: float
+
+    @classmethod
+    def read(cls, text: str) -> Ranker:
+        """The ranker of such a JSON text. A signal without a curve is worth nothing.
+
+        Raises:
+            ValueError: a curve is of no signal that there is, or its steps and worths do not fit.
+        """
+        content = json.loads(text)
+        ranking, evidence = _curves(content["ranking"], SIGNALS), _curves(content["evidence"], SIGNALS + EVIDENCE)
+        return cls(ranking, evidence, content["convincing"])
+
+    def score(self, row: Sequence[float]) -> float:
+        """What the signals of a candidate are worth together; to be compared within one search."""
+        return _sum(self.ranking, row)
+
+    def convinced(self, evidence: Sequence[float]) -> bool:
+        """Whether the best candidate of a search is meant at all."""
+        return _sum(self.evidence, evidence) >= self.convincing
+
+
+@cache
+def ranker() -> Ranker:
+    """The ranker that is shipped: read once, a value ever after."""
+    return Ranker.read(files("isthmus.catalog").joinpath("ranking.json").read_text("utf-8"))
+
+
+def _sum(curves: tuple[Curve, ...], signals: Sequence[float]) -> float:
+    total = 0.0
+    for curve, signal in zip(curves, signals, strict=True):
+        total += curve.worths[bisect_left(curve.steps, signal)]
+    return total
+
+
+def _curves(content: Mapping[str, Mapping[str, list[float]]], names: tuple[str, ...]) -> tuple[Curve, ...]:
+    if unknown := content.keys() - set(names):
+        raise ValueError(f"curves of signals that are not measured: {', '.join(sorted(unknown))}")
+    curves = {name: Curve(tuple(each["steps"]), tuple(each["worths"])) for name, each in content.items()}
+    if wrong := [name for name, each in curves.items() if len(each.worths) != len(each.steps) + 1]:
+        raise ValueError(f"as many worths as steps, and one more, are needed: {', '.join(wrong)}")
+    return tuple(curves.get(name, Curve()) for name in names)

@@ -1,0 +1,69 @@
+"""What words mean to one another, beyond their spelling: a thesaurus of English as people and APIs speak it.
+
+The words stand in `thesaurus.txt` and `filler.txt` beside this module, for people to read and to extend. They are
+general: nothing in them is about one API.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from isthmus.catalog.terms import STOP_WORDS, stem
+
+SAME, SUGGESTED, SUGGESTS = 0.6, 0.35, 0.2
+"""How close two words are: of one line; the second after the bar of the first's line; the first after the second's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thesaurus:
+    """Terms (stemmed words) and the terms that they suggest, each with its closeness; and words that say little."""
+
+    related: Mapping[str, Mapping[str, float]]
+    filler: frozenset[str]  # words, not terms: as they are written
+
+    @classmethod
+    def read(cls, lines: Iterable[str], filler: Iterable[str]) -> Thesaurus:
+        """The thesaurus of such lines.
+
+        >>> Thesaurus.read(["film movie | actor"], ["please"]).related["movi"]
+        {'film': 0.6, 'actor': 0.35}
+        """
+        related: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        for line in _content(lines):
+            alike, _, suggested = line.partition("|")
+            _relate(related, _terms(alike), _terms(suggested))
+        return cls(dict(related), frozenset(word for line in _content(filler) for word in line.split()))
+
+
+@cache
+def thesaurus() -> Thesaurus:
+    """The thesaurus that is shipped: read once, a value ever after."""
+    folder = files("isthmus.catalog")
+    texts = (folder.joinpath(name).read_text("utf-8").splitlines() for name in ("thesaurus.txt", "filler.txt"))
+    return Thesaurus.read(*texts)
+
+
+def _content(lines: Iterable[str]) -> Iterator[str]:
+    return (line for line in lines if line.strip() and not line.startswith("#"))
+
+
+def _terms(words: str) -> list[str]:
+    return [stem(word) for word in words.split() if word not in STOP_WORDS]
+
+
+def _relate(related: defaultdict[str, dict[str, float]], alike: list[str], suggested: list[str]) -> None:
+    for term in alike:
+        for other in alike:
+            _raise(related[term], term, other, SAME)
+        for other in suggested:
+            _raise(related[term], term, other, SUGGESTED)
+            _raise(related[other], other, term, SUGGESTS)
+
+
+def _raise(closeness: dict[str, float], term: str, other: str, least: float) -> None:
+    if term != other:
+        closeness[other] = max(closeness.get(other, 0.0), least)
