@@ -110,7 +110,6 @@ class Execution:
             Diverged: the program does not do what it did before.
         """
         async with anyio.create_task_group() as self._tasks:
-            self._tasks.start_soon(self._kept)
             try:
                 outcome = await self._conversation(program, before)
             except (GuestLost, Diverged) as lost:

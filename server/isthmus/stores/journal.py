@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -246,10 +246,18 @@ _KINDS: dict[str, Callable[..., Entry]] = {
 }
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _row(entry: Entry) -> tuple[str, str, bytes]:
     facts = {name: getattr(entry, name) for name in type(entry).__slots__}
+    if isinstance(entry, Began):
+        facts["program"] = {name: getattr(entry.program, name) for name in _PROGRAM}
     text = facts.pop("text", b"")
-    return type(entry).__name__.lower(), json.dumps(facts, default=asdict), text
+    return type(entry).__name__.lower(), _encode(facts), text
+
+
+_PROGRAM = ("source", "seed", "now", "upstreams", "output_bytes")
 
 
 def _entry(kind: str, facts: str, text: bytes) -> Entry:
@@ -269,13 +277,7 @@ def _head(began: Began) -> tuple[str, str, str, str, float]:
 
 
 def _program(fields: dict[str, Any]) -> Program:
-    return Program(
-        source=fields["source"],
-        seed=fields["seed"],
-        now=fields["now"],
-        upstreams=tuple(fields["upstreams"]),
-        output_bytes=fields["output_bytes"],
-    )
+    return Program(**fields | {"upstreams": tuple(fields["upstreams"])})
 
 
 def _summary(
