@@ -76,10 +76,11 @@ class Application:
         upstream: str | None = None,
         detail: Detail = "signatures",
         limit: int = 8,
+        principal: Principal = LOCAL,
     ) -> str:
         """The fragments of API that a task needs, as a text for the model."""
         await self.catalogs.looked_at(upstream)
-        return await self.searching(query, upstream=upstream, detail=detail, limit=limit)
+        return await self.searching(query, upstream=upstream, detail=detail, limit=limit, principal=principal)
 
     async def execute(
         self,
@@ -226,9 +227,10 @@ def _assembled(
     owner = Owner(data / "run", secrets.token_hex(8))
     mark = partial(_mark, policy)
     learning = Learning(ShapeFile(data / "shapes.db", log))
-    typed = partial(learning.typed, principal=LOCAL)
 
-    async def search_now(query: str | list[str], *, upstream: str | None, detail: Detail, limit: int) -> str:
+    async def search_now(
+        query: str | list[str], *, upstream: str | None, detail: Detail, limit: int, principal: Principal
+    ) -> str:
         now = catalogs.current
         return search(
             now.catalog,
@@ -241,7 +243,7 @@ def _assembled(
             budget_tokens=limits.search_tokens,
             visible=policy.visible,
             mark=mark,
-            typed=typed,
+            typed=partial(learning.typed, principal=principal),
         )
 
     gateway = Gateway(
@@ -262,7 +264,7 @@ def _assembled(
         catalogs,
         gateway,
         History(journals, sandbox, owner.id, owner.alive, room=kept.each_mb * 2**20),
-        HostOperations(catalogs, search_now, policy.visible, mark, typed),
+        HostOperations(catalogs, search_now, policy.visible, mark, learning.typed),
         limits,
         Sources(_new_id, partial(secrets.token_hex, 32), time.time, time.monotonic),
         log,

@@ -44,8 +44,8 @@ def pool_settings(limits: Limits, run: Path) -> Settings:
     return Settings(workers, spares=limits.spare_workers, most=limits.executions, runtime_directory=run)
 
 
-async def _no_search(query: str | list[str], *, upstream: str | None, detail: str, limit: int) -> str:
-    raise RuntimeError(f"no benchmark searches: {query} {upstream} {detail} {limit}")
+async def _no_search(*_: object, **__: object) -> str:
+    raise RuntimeError("no benchmark searches")
 
 
 @asynccontextmanager

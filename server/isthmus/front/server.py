@@ -18,6 +18,7 @@ from mcp.server.lowlevel import Server
 
 from isthmus.errors import ProgramError
 from isthmus.front import opening, tools
+from isthmus.model import Principal
 from isthmus.render.fragments import Detail
 from isthmus.render.results import Rendered
 from isthmus.render.results_blocks import Block
@@ -34,7 +35,9 @@ WAITING_TOLD_EVERY = 1.0
 class Application(Protocol):
     """What the face needs of the house behind it."""
 
-    async def search(self, query: str | list[str], *, upstream: str | None, detail: Detail, limit: int) -> str:
+    async def search(
+        self, query: str | list[str], *, upstream: str | None, detail: Detail, limit: int, principal: Principal
+    ) -> str:
         """The fragments that a task needs."""
         ...
 
@@ -45,6 +48,7 @@ class Application(Protocol):
         session: str | None,
         timeout: float | None,
         printed: Callable[[str], Awaitable[None]] | None,
+        principal: Principal,
     ) -> Rendered:
         """Run a program, and lay out its result."""
         ...
@@ -54,8 +58,16 @@ class Application(Protocol):
         ...
 
 
-def build(application: Callable[[], Awaitable[Application]]) -> Server[Any]:
-    """The server. `application` is awaited at each call of a tool, so that the first answers need not wait for it."""
+Asker = Callable[[ServerRequestContext[Any]], Principal]
+"""Tells who sends a request."""
+
+
+def build(application: Callable[[], Awaitable[Application]], asker: Asker | None = None) -> Server[Any]:
+    """The server. `application` is awaited at each call of a tool, so that the first answers need not wait for it.
+
+    Without an `asker` there is one principal, `local`, who has a session of its own. With one, requests have nothing in
+    common but what they name: an execution that names no session gets a new one.
+    """
 
     async def list_tools(_: ServerRequestContext[Any], __: Any) -> types.ListToolsResult:
         return types.ListToolsResult(tools=list(_TOOLS))
@@ -66,9 +78,15 @@ def build(application: Callable[[], Awaitable[Application]]) -> Server[Any]:
         try:
             match params.name:
                 case "search":
-                    return await _search(await application(), params.arguments or {})
+                    return await _search(await application(), params.arguments or {}, _principal(asker, context))
                 case "execute":
-                    return await _execute(await application(), params.arguments or {}, context)
+                    return await _execute(
+                        await application(),
+                        params.arguments or {},
+                        context,
+                        _principal(asker, context),
+                        None if asker is None else "new",
+                    )
                 case name:
                     raise ProgramError(f"there is no tool {name[:100]!r}; there are search and execute")
         except ProgramError as error:
@@ -106,19 +124,36 @@ async def _as_written(ctx: ServerRequestContext[Any, Any], call_next: CallNext) 
 _TOOLS = tuple(types.Tool.model_validate(dict(definition)) for definition in tools.DEFINITIONS)
 
 
-async def _search(application: Application, given: dict[str, Any]) -> types.CallToolResult:
+def _principal(asker: Asker | None, context: ServerRequestContext[Any]) -> Principal:
+    return Principal() if asker is None else asker(context)
+
+
+async def _search(application: Application, given: dict[str, Any], principal: Principal) -> types.CallToolResult:
     asked = tools.search_arguments(given)
-    return _text(await application.search(asked.query, upstream=asked.upstream, detail=asked.detail, limit=asked.limit))
+    return _text(
+        await application.search(
+            asked.query, upstream=asked.upstream, detail=asked.detail, limit=asked.limit, principal=principal
+        )
+    )
 
 
 async def _execute(
-    application: Application, given: dict[str, Any], context: ServerRequestContext[Any]
+    application: Application,
+    given: dict[str, Any],
+    context: ServerRequestContext[Any],
+    principal: Principal,
+    otherwise: str | None,
 ) -> types.CallToolResult:
+    """Run a program, in the session `otherwise` where it names none."""
     asked = tools.execute_arguments(given)
     progress = Progress(context)
     async with _told_while_preparing(application, progress):
         rendered = await application.execute(
-            asked.code, session=asked.session, timeout=asked.timeout, printed=progress.printed
+            asked.code,
+            session=asked.session or otherwise,
+            timeout=asked.timeout,
+            printed=progress.printed,
+            principal=principal,
         )
     content: list[types.ContentBlock] = [types.TextContent(text=rendered.text)]
     content.extend(map(_block, rendered.blocks))

@@ -360,7 +360,7 @@ class Run:
         """Perform one call of the program: the host's own operations here, all others through the gateway."""
         self.ticket.settle()
         if request.operation.startswith("isthmus."):
-            return await self.service.host.answer(request)
+            return await self.service.host.answer(request, self.session.principal)
         answer = await self.service.gateway.call(
             request.operation,
             request.positional,

@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from isthmus.catalog.catalog import Catalog
 from isthmus.errors import InvalidArguments, NotFound
-from isthmus.model import Operation
+from isthmus.model import Operation, Principal
 from isthmus.render.files import Files
 from isthmus.render.fragments import Detail
 from isthmus.render.stubs import help_text
@@ -26,8 +26,10 @@ from isthmus_sandbox.protocol import Request
 class Search(Protocol):
     """The use case `search`, over the view of the moment."""
 
-    async def __call__(self, query: str | list[str], *, upstream: str | None, detail: Detail, limit: int) -> str:
-        """Stubs as a text."""
+    async def __call__(
+        self, query: str | list[str], *, upstream: str | None, detail: Detail, limit: int, principal: Principal
+    ) -> str:
+        """Stubs as a text, for one principal."""
         ...
 
 
@@ -35,18 +37,19 @@ class Search(Protocol):
 class HostOperations:
     """Answers requests under `isthmus.`.
 
-    `mark` says what policy makes of an operation, for its header; `typed` gives an untyped one a type that was learned.
+    `mark` says what policy makes of an operation, for its header; `typed` gives an untyped one the type that was
+    learned for a principal.
     """
 
     catalogs: Catalogs
     search: Search
     visible: Callable[[Operation], bool]
     mark: Callable[[Operation], str]
-    typed: Callable[[Operation], Operation] = lambda operation: operation
+    typed: Callable[[Operation, Principal], Operation] = lambda operation, _principal: operation
     _files: tuple[Catalog, Files] | None = field(default=None)
 
-    async def answer(self, request: Request) -> Any:
-        """Answer one request.
+    async def answer(self, request: Request, principal: Principal) -> Any:
+        """Answer one request of a principal's program.
 
         Raises:
             NotFound: there is no such thing.
@@ -56,9 +59,9 @@ class HostOperations:
         await self.catalogs.looked_at(_upstream_of(arguments))
         match request.operation:
             case "isthmus.search":
-                return await self._search(arguments)
+                return await self._search(arguments, principal)
             case "isthmus.help":
-                return self._help(_text(arguments, "operation"))
+                return self._help(_text(arguments, "operation"), principal)
             case "isthmus.dir":
                 return self._names(_text(arguments, "path"))
             case "isthmus.files.list":
@@ -69,7 +72,7 @@ class HostOperations:
             case other:
                 raise NotFound(f"there is no operation {other!r}")
 
-    async def _search(self, arguments: Mapping[str, Any]) -> str:
+    async def _search(self, arguments: Mapping[str, Any], principal: Principal) -> str:
         query, limit = arguments.get("query", ""), arguments.get("limit", 8)
         queries = query if isinstance(query, list) else [query]
         if not all(isinstance(each, str) for each in queries):
@@ -82,14 +85,14 @@ class HostOperations:
         )
         if detail is None:
             raise InvalidArguments('detail: "names", "signatures" or "full"')
-        return await self.search(query, upstream=upstream, detail=detail, limit=limit)
+        return await self.search(query, upstream=upstream, detail=detail, limit=limit, principal=principal)
 
-    def _help(self, name: str) -> str:
+    def _help(self, name: str, principal: Principal) -> str:
         catalog = self.catalogs.catalog
         operation = catalog.resolve(name)
         if operation is not None and self.visible(operation):
             sources = sources_of(catalog, self.visible, operation)
-            return help_text(self.typed(operation), self.mark(operation), sources)
+            return help_text(self.typed(operation, principal), self.mark(operation), sources)
         if below := self._names(name):
             return f"{name} has: {', '.join(below)}"
         nearest = [each for each in catalog.suggest(name) if self._shown(each)]
