@@ -178,7 +178,7 @@ class Execution:
             with anyio.move_on_after(seconds):
                 await self._news.wait()
         events, self._events = self._events, []
-        self.recording.delivered(len(events))
+        self.recording.replied(len(events))
         self._since = self.recording.clock()
         return events
 

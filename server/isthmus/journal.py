@@ -8,7 +8,7 @@ Arguments stand in the steps, and answers in the events, as they crossed the doo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isthmus.model import CallRecord, CallStatus, Effect
 from isthmus_sandbox.protocol import Program
@@ -38,9 +38,13 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """The guest said what it wants, and waits. `text` is the step as it came."""
+    """The guest said what it wants, and waits. `text` is the step as it came.
+
+    `told` is how many events, the next of those that were answered, the step before was replied to with.
+    """
 
     text: bytes
+    told: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +84,12 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
-    """The guest was told the next so many of what was answered: the reply to its last step."""
-
-    events: int
-
-
-@dataclass(frozen=True, slots=True)
 class Finished:
     """How the execution ended. `text` is the outcome as it came; empty where the guest was stopped or lost.
 
     `code` is that of the failure (see `isthmus_sandbox.protocol.Failure`), `message` its first line; `ms` is how long
-    it took, `busy_ms` how much of that the guest was computing.
+    it took, `busy_ms` how much of that the guest was computing. `told` is as in `Stepped`; None: the last step was not
+    replied to.
     """
 
     ok: bool
@@ -100,6 +98,7 @@ class Finished:
     ms: float
     busy_ms: float
     text: bytes = b""
+    told: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ class Omitted:
     reason: str
 
 
-Entry = Began | Stepped | Sent | Ended | Answered | Delivered | Finished | Shown | Resumed | Omitted
+Entry = Began | Stepped | Sent | Ended | Answered | Finished | Shown | Resumed | Omitted
 
 
 # ---------------------------------------------------------------- what a journal tells afterwards
@@ -199,14 +198,14 @@ def transcript_of(entries: Sequence[Entry]) -> Transcript:
     turns: list[Turn] = []
     answers: list[Answered] = []
     for entry in entries:
-        match entry:
-            case Stepped(text):
-                turns.append(Turn(text, None))
-            case Answered():
-                answers.append(entry)
-            case Delivered(events):
-                turns[-1] = Turn(turns[-1].step, tuple(answer.text for answer in answers[:events]))
-                del answers[:events]
+        if isinstance(entry, Answered):
+            answers.append(entry)
+        elif isinstance(entry, Stepped | Finished):
+            if turns and entry.told is not None:
+                turns[-1] = Turn(turns[-1].step, tuple(answer.text for answer in answers[: entry.told]))
+                del answers[: entry.told]
+            if isinstance(entry, Stepped):
+                turns.append(Turn(entry.text, None))
     return Transcript(
         began=began_of(entries),
         turns=tuple(turns),
@@ -220,6 +219,13 @@ def transcript_of(entries: Sequence[Entry]) -> Transcript:
         tokens=next((entry.tokens for entry in entries if isinstance(entry, Shown)), 0),
         answers={entry.call: len(entry.text) for entry in entries if isinstance(entry, Answered)},
     )
+
+
+def replied(transcript: Transcript, told: int) -> Transcript:
+    """The transcript with the reply to its last step, of so many events, which was sent and is not recorded yet."""
+    texts = tuple(answer.text for answer in transcript.undelivered[:told])
+    last = Turn(transcript.turns[-1].step, texts)
+    return replace(transcript, turns=(*transcript.turns[:-1], last), undelivered=transcript.undelivered[told:])
 
 
 def calls_of(entries: Iterable[Entry]) -> tuple[CallRecord, ...]:

@@ -14,7 +14,6 @@ from isthmus.journal import (
     Address,
     Answered,
     Began,
-    Delivered,
     Ended,
     Entry,
     Finished,
@@ -24,10 +23,13 @@ from isthmus.journal import (
     Sent,
     Shown,
     Stepped,
+    Transcript,
     began_of,
     calls_of,
+    replied,
 )
 from isthmus.model import CallRecord, CallStatus, Operation, digest
+from isthmus.trail import Trail
 from isthmus_sandbox.frames import event_text
 from isthmus_sandbox.protocol import Event, Outcome, Step
 
@@ -40,7 +42,7 @@ class Recording:
     """The journal of one execution, while it runs. `clock` gives seconds, and only ever grows.
 
     `earlier` is what is known of the calls of the execution that this one continues. `room` is how many bytes of
-    steps and answers are kept.
+    steps and answers are kept. `trail` is the audit of its calls, where there is one.
     """
 
     began: Began
@@ -48,11 +50,13 @@ class Recording:
     clock: Callable[[], float]
     earlier: Mapping[Address, Past] = field(default_factory=dict)
     room: int = 64 * 2**20
+    trail: Trail | None = None
     _calls: dict[int, Sent] = field(default_factory=dict)
     _facts: list[Sent | Ended] = field(default_factory=list)
     _pending: list[Entry] = field(default_factory=list)
     _kept: int = 0  # entries that the store has
     _open: int = 0  # calls without an end
+    _told: int | None = None  # events in the reply to the last step, if it has one
     _seen: Counter[tuple[str, str]] = field(default_factory=Counter)
     _flushing: anyio.Lock = field(default_factory=anyio.Lock)
 
@@ -60,9 +64,16 @@ class Recording:
         self._pending.append(self.began)
 
     @classmethod
-    def resumed(cls, entries: Sequence[Entry], by: Resumed, append: Append, clock: Callable[[], float]) -> Recording:
+    def resumed(
+        cls,
+        entries: Sequence[Entry],
+        by: Resumed,
+        append: Append,
+        clock: Callable[[], float],
+        trail: Trail | None = None,
+    ) -> Recording:
         """The journal of an execution that goes on after `entries`."""
-        recording = cls(began_of(entries), append, clock)
+        recording = cls(began_of(entries), append, clock, trail=trail)
         recording._pending = [by]
         recording._kept = len(entries)
         recording.room -= sum(len(each.text) for each in entries if isinstance(each, Stepped | Answered))
@@ -78,11 +89,13 @@ class Recording:
 
     def stepped(self, step: Step) -> None:
         """The guest waits."""
-        self._keep(Stepped(step.text), len(step.text))
+        self._keep(Stepped(step.text, self._told or 0), len(step.text))
+        self._told = None
 
     def sent(self, call: int, operation: Operation, arguments: Mapping[str, Any]) -> Past | None:
         """Note a call before it is made. Gives what is known of it, where it was made already."""
         if noted := self._calls.get(call):  # by the server that is gone
+            self._ask(noted, arguments)
             return Past(self.began.execution, noted, "unknown")
         key = (operation.id, digest(arguments))
         sent = Sent(call, key[0], operation.effect, key[1], self._seen[key], self.clock())
@@ -90,16 +103,41 @@ class Recording:
         self._calls[call] = sent
         self._open += 1
         self._note(sent)
+        self._ask(sent, arguments)
         return self.earlier.get(sent.address)
+
+    def _ask(self, sent: Sent, arguments: Mapping[str, Any]) -> None:
+        if self.trail is not None:
+            self.trail.asked(sent, arguments)
+
+    def leaves(self, call: int, *, approved: bool) -> None:
+        """A call is made now, as policy allows it, or as a person has `approved`.
+
+        Raises:
+            InternalError: the audit log cannot be written, so it must not be made.
+        """
+        if self.trail is not None:
+            self.trail.leaves(call, "approved" if approved else "allowed")
 
     def occurrence(self, call: int) -> int:
         """How many equal calls came before this one, which was noted as sent."""
         return self._calls[call].occurrence
 
-    def ended(self, call: int, status: CallStatus, warnings: tuple[str, ...] = (), taken: str = "") -> None:
+    def ended(
+        self,
+        call: int,
+        status: CallStatus,
+        warnings: tuple[str, ...] = (),
+        taken: str = "",
+        error: BaseException | None = None,
+    ) -> None:
         """Note what came of it."""
         self._open -= 1
-        self._note(Ended(call, status, self.clock(), warnings, taken))
+        ended = Ended(call, status, self.clock(), warnings, taken)
+        self._note(ended)
+        if self.trail is not None:
+            ms = max(0.0, ended.at - self._calls[call].at) * 1000
+            self.trail.ended(call, status, ms, error, taken)
 
     def answered(self, event: Event) -> Event:
         """Note what the program will be told; gives it as it travels."""
@@ -107,15 +145,18 @@ class Recording:
         self._keep(Answered(event.call, event.text), len(event.text))
         return event
 
-    def delivered(self, events: int) -> None:
+    def replied(self, events: int) -> None:
         """The reply to the last step holds the next so many events."""
-        if self.room > 0:
-            self._pending.append(Delivered(events))
+        self._told = events
+
+    def so_far(self, transcript: Transcript) -> Transcript:
+        """What the store has of this execution, and the reply that it does not have yet."""
+        return transcript if self._told is None else replied(transcript, self._told)
 
     def finished(self, outcome: Outcome | None, *, ok: bool, code: str, message: str, ms: float, busy: float) -> None:
         """It is over. `busy` is in ms, too."""
         text = outcome.text if outcome and self._fits(len(outcome.text)) else b""
-        self._pending.append(Finished(ok, code, message, ms, busy, text))
+        self._pending.append(Finished(ok, code, message, ms, busy, text, self._told))
 
     def shown(self, tokens: int, files: Iterable[str]) -> None:
         """The model was given this."""

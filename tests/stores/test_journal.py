@@ -12,7 +12,6 @@ from isthmus.errors import ConfigurationError
 from isthmus.journal import (
     Answered,
     Began,
-    Delivered,
     Ended,
     Entry,
     Finished,
@@ -35,11 +34,10 @@ texts = st.text(st.characters(codec="utf-8"), max_size=20)
 numbers = st.integers(0, 2**31)
 seconds = st.floats(0, 1e9)
 entries = st.lists(
-    st.builds(Stepped, st.binary(max_size=40))
+    st.builds(Stepped, st.binary(max_size=40), numbers)
     | st.builds(Sent, numbers, texts, st.sampled_from(Effect), texts, numbers, seconds)
     | st.builds(Ended, numbers, st.just("done"), seconds, st.tuples(texts, texts), texts)
     | st.builds(Answered, numbers, st.binary(max_size=40))
-    | st.builds(Delivered, numbers)
     | st.builds(Finished, st.booleans(), texts, texts, seconds, seconds, st.binary(max_size=40))
     | st.builds(Shown, numbers, st.tuples(texts))
     | st.builds(Resumed, texts, seconds)
@@ -78,10 +76,10 @@ async def test_there_is_nothing_where_nothing_was_kept(store: JournalFile) -> No
 
 
 async def test_an_entry_is_never_written_over(store: JournalFile) -> None:
-    await store.append("x-1", 0, [began("x-1"), Delivered(1)])
+    await store.append("x-1", 0, [began("x-1"), Omitted("1")])
     with pytest.raises(Exception, match="the journal cannot be written"):
-        await store.append("x-1", 1, [Delivered(2)])
-    assert await store.entries("x-1") == (began("x-1"), Delivered(1))
+        await store.append("x-1", 1, [Omitted("2")])
+    assert await store.entries("x-1") == (began("x-1"), Omitted("1"))
 
 
 async def test_summaries_tell_the_latest_first(store: JournalFile) -> None:
@@ -127,8 +125,8 @@ async def test_one_server_at_a_time_has_an_execution(store: JournalFile) -> None
 async def test_what_is_too_old_goes_whole(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     store = JournalFile(path, Kept(mb=64, days=1), lambda: 10 * DAY)
-    await store.append("x-old", 0, [began("x-old", 8.9 * DAY), Delivered(1)])
-    await store.append("x-new", 0, [began("x-new", 9.1 * DAY), Delivered(1)])
+    await store.append("x-old", 0, [began("x-old", 8.9 * DAY), Omitted("1")])
+    await store.append("x-new", 0, [began("x-new", 9.1 * DAY), Omitted("1")])
     await store.close()
     later = JournalFile(path, Kept(mb=64, days=1), lambda: 10 * DAY)
     assert [each.execution for each in await later.summaries()] == ["x-new"]
@@ -179,12 +177,10 @@ def test_a_transcript_is_in_the_order_of_what_crossed_the_door() -> None:
             began("x-1"),
             Stepped(b"1"),
             Answered(1, b"a"),
-            Delivered(1),
-            Stepped(b"2"),
+            Stepped(b"2", 1),
             Answered(3, b"c"),
             Answered(2, b"b"),
-            Delivered(1),
-            Stepped(b"3"),
+            Stepped(b"3", 1),
         ]
     )
     assert [(turn.step, turn.events) for turn in made.turns] == [(b"1", (b"a",)), (b"2", (b"c",)), (b"3", None)]

@@ -16,7 +16,8 @@ from isthmus.execution import Execution
 from isthmus.gateway import Gateway
 from isthmus.journal import Began, Entry, Finished, Resumed, Transcript
 from isthmus.model import Effect, Principal, Report, UpstreamState
-from isthmus.ports import Guest, Sandbox
+from isthmus.ports import Audit, Guest, Sandbox
+from isthmus.preflight import Known, failure_of, preflight
 from isthmus.recording import Recording
 from isthmus.replay import Diverged
 from isthmus.service.admission import Admission, Ticket
@@ -24,7 +25,11 @@ from isthmus.service.catalogs import Catalogs
 from isthmus.service.history import Continuation, History
 from isthmus.service.host import HostOperations
 from isthmus.service.sessions import Session, Sessions
+from isthmus.trail import Trail
 from isthmus_sandbox.protocol import Failure, GuestLost, Outcome, Program, Request, SandboxUnavailable
+
+MOST_NAMES = 200
+"""Variables that a guest tells of at its end (`guest.session`)."""
 
 Printed = Callable[[str], Awaitable[None]]
 """Hears what a program prints, as it prints it."""
@@ -57,6 +62,7 @@ class ExecuteService:
     limits: Limits
     sources: Sources
     log: Callable[[str], None]
+    audit: Audit | None = None
 
     async def execute(
         self,
@@ -110,6 +116,14 @@ class ExecuteService:
         return None
 
 
+class CannotSucceed(Exception):
+    """A program was refused before it ran."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 @dataclass(slots=True)
 class Run:
     """One execution. `seconds` is how long it may take from its arrival; `continues` is what it goes on with."""
@@ -152,6 +166,8 @@ class Run:
             with anyio.fail_after(self.seconds - self.ticket.waited):
                 outcome = await running.run(self._recorded.began.program, before)
             failure = outcome.error
+        except CannotSucceed as found:
+            return Report(self.execution, self.session.handle, ok=False, error=found.failure)
         except TimeoutError:
             failure = await self._timed_out()
         except GuestLost as lost:
@@ -168,7 +184,11 @@ class Run:
             self._note_end(outcome, failure, ms, running.busy * 1000)
         output = "".join(running.output) if running else ""
         report = Report(self.execution, self.session.handle, ok=False, error=failure, output=output, ms=ms)
-        return report if outcome is None else self._told(report, outcome)
+        if outcome is None:
+            return report
+        # Names beyond the most that are told are not known, and neither are those of modules.
+        self.session.names = frozenset(outcome.names) if len(outcome.names) < MOST_NAMES else None
+        return self._told(report, outcome)
 
     # the beginning
 
@@ -196,6 +216,7 @@ class Run:
             if self._is_same(went_on) and (recovered := await history.recover(self.session, self.continues)):
                 return self._resume(went_on, recovered[1])
             await self._close_off(went_on.unfinished)
+        self._look_ahead()
         fresh, clean = await self._enter()
         history.running.add(self.execution)
         began = Began(
@@ -210,8 +231,23 @@ class Run:
             owner=history.owner,
         )
         earlier = went_on.past if went_on else {}
-        self.recording = Recording(began, history.store.append, service.sources.ticks, earlier, history.room)
+        self.recording = Recording(
+            began, history.store.append, service.sources.ticks, earlier, history.room, self._trail(began)
+        )
         return None
+
+    def _look_ahead(self) -> None:
+        """Refuse a program that is certain to fail, before it does anything.
+
+        Raises:
+            CannotSucceed: it would.
+        """
+        service, view = self.service, self.service.catalogs.current
+        ready = frozenset(name for name, each in view.snapshots.items() if each.state is UpstreamState.READY)
+        gateway, session = service.gateway, self.session
+        known = Known(view.catalog, ready, gateway.policy, session.principal, gateway.validate, taken=session.may_hold)
+        if findings := preflight(self.code, known):
+            raise CannotSucceed(failure_of(findings, self.code))
 
     def _is_same(self, went_on: Continuation) -> bool:
         return self.code.strip() in ("", went_on.began.program.source.strip())
@@ -222,10 +258,15 @@ class Run:
         self.execution, self.code = went_on.began.execution, went_on.began.program.source
         history.running.add(self.execution)
         by = Resumed(history.owner, sources.now())
-        self.recording = Recording.resumed(went_on.unfinished, by, history.store.append, sources.ticks)
+        self.recording = Recording.resumed(
+            went_on.unfinished, by, history.store.append, sources.ticks, self._trail(went_on.began)
+        )
         self.session.dropped = ""
         self.notes.append(f"{self.execution} was interrupted when its server ended; it went on from its journal")
         return before
+
+    def _trail(self, began: Began) -> Trail | None:
+        return Trail(began, self.service.audit, self.service.sources.now) if self.service.audit else None
 
     async def _close_off(self, entries: Sequence[Entry]) -> None:
         """An execution without an end gets one: another program goes on in its place."""
@@ -278,10 +319,12 @@ class Run:
         await self.session.drop(f"the program before ended its interpreter: {lost.reason}")
         await self._recorded.flush()
         recovered = await self.service.history.recover(self.session, self.execution)
-        if recovered is not None:
-            self.session.dropped = ""
-            self.notes.append("the worker was ended from outside; the program went on in another one, from its journal")
-        return recovered
+        if recovered is None:
+            return None
+        self.session.dropped = ""
+        self.notes.append("the worker was ended from outside; the program went on in another one, from its journal")
+        guest, transcript = recovered
+        return guest, self._recorded.so_far(transcript)
 
     # the end
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from isthmus.errors import ConfigurationError, InternalError
 from isthmus.journal import (
     Answered,
     Began,
-    Delivered,
     Ended,
     Entry,
     Finished,
@@ -53,6 +52,7 @@ CREATE TABLE IF NOT EXISTS claims (execution TEXT PRIMARY KEY, owner TEXT NOT NU
 """
 _NEW = "INSERT INTO executions (id, session, principal, continues, at) VALUES (?, ?, ?, ?, ?)"
 _VERSION = 1
+_AT_ONCE = 16  # rows in one statement
 _LARGE = 256 * 1024  # bytes: more is written off the event loop
 _CHECKPOINT_EVERY = 1000  # appends
 _MIB = 2**20
@@ -159,10 +159,14 @@ class JournalFile:
     def _append(self, execution: str, first: int, entries: Sequence[Entry]) -> None:
         rows = [(execution, first + at, *_row(entry)) for at, entry in enumerate(entries)]
         try:
+            if first > 0 and 0 < len(rows) <= _AT_ONCE:
+                with self._lock:  # one statement is a transaction of its own
+                    self._connection.execute(_insert(len(rows)), [value for row in rows for value in row])
+                return
             with self._transaction():
                 if first == 0:
                     self._connection.execute(_NEW, _head(began_of(entries)))
-                self._connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", rows)
+                self._connection.executemany(_insert(1), rows)
         except sqlite3.Error as error:
             raise InternalError(
                 f"the journal cannot be written: {error}",
@@ -225,6 +229,11 @@ class JournalFile:
         return await anyio.to_thread.run_sync(fetched)
 
 
+@cache
+def _insert(rows: int) -> str:
+    return "INSERT INTO entries VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * rows)
+
+
 def _opened(path: Path | None) -> sqlite3.Connection:
     connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=10)
     connection.execute("PRAGMA journal_mode = WAL")
@@ -241,8 +250,7 @@ def _opened(path: Path | None) -> sqlite3.Connection:
 # ---------------------------------------------------------------- entries as rows
 
 _KINDS: dict[str, Callable[..., Entry]] = {
-    kind.__name__.lower(): kind
-    for kind in (Began, Stepped, Sent, Ended, Answered, Delivered, Finished, Shown, Resumed, Omitted)
+    kind.__name__.lower(): kind for kind in (Began, Stepped, Sent, Ended, Answered, Finished, Shown, Resumed, Omitted)
 }
 
 
