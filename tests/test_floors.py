@@ -21,6 +21,7 @@ SOURCES = (ROOT / "server", ROOT / "wasm_runtime")
 FLOORS = {
     0: ["isthmus", "isthmus.model", "isthmus.errors", "isthmus_sandbox.protocol", "isthmus_sandbox.values"],
     1: [
+        *("isthmus.audit", "isthmus.insight"),
         *("isthmus.catalog", "isthmus.render", "isthmus.openapi", "isthmus.policy", "isthmus.rules", "isthmus.journal"),
         *("isthmus.config", "isthmus.coercion", "isthmus.validation", "isthmus.redaction", "isthmus.contracts"),
     ],
@@ -30,6 +31,7 @@ FLOORS = {
         *("isthmus.mock", "isthmus_sandbox"),
     ],
     4: [
+        "isthmus.trail",
         "isthmus.service",
         "isthmus.execution",
         "isthmus.gateway",
@@ -50,6 +52,7 @@ BORDERS = {
     "httpx2": {"isthmus.upstreams", "isthmus.credentials", "isthmus.stores", "isthmus.telemetry", "isthmus.front"},
     "wasmtime": {"isthmus_sandbox"},
     "pytest": {"isthmus.pytest_plugin"},
+    "opentelemetry": {"isthmus.telemetry"},
 }
 """Foreign packages, and who may import them. The demo's embedded upstreams are programs of their own."""
 

@@ -6,6 +6,7 @@ first message goes on answering.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -24,15 +25,16 @@ import anyio
 import anyio.to_thread
 
 from isthmus.config.model import Configuration, Limits, RuleConfig, UpstreamConfig
+from isthmus.audit import Searched
 from isthmus.config.places import data_folder
-from isthmus.errors import ConfigurationError
+from isthmus.errors import ConfigurationError, InternalError
 from isthmus.model import Operation, Principal, Report, UpstreamSnapshot, UpstreamState
 from isthmus.policy import Allow, Ask, Policy, UpstreamRules
 from isthmus.rules import Fits, Flow, Rule, Verdict
 
 if TYPE_CHECKING:
     from isthmus.contracts.lock import Lock
-    from isthmus.ports import Sandbox, Upstream
+    from isthmus.ports import Audit, Sandbox, Upstream
     from isthmus.redaction import Redactor
     from isthmus.render.fragments import Detail
     from isthmus.render.results import Rendered
@@ -67,6 +69,7 @@ class Application:
     journals: JournalFile
     owner: Owner
     learning: Learning
+    audit: Audit
     output_tokens: int
 
     async def search(
@@ -80,7 +83,11 @@ class Application:
     ) -> str:
         """The fragments of API that a task needs, as a text for the model."""
         await self.catalogs.looked_at(upstream)
-        return await self.searching(query, upstream=upstream, detail=detail, limit=limit, principal=principal)
+        found = await self.searching(query, upstream=upstream, detail=detail, limit=limit, principal=principal)
+        queries = (query,) if isinstance(query, str) else tuple(query)
+        with contextlib.suppress(InternalError):  # the operator has been told, and nothing was changed
+            self.audit.note(Searched(time.time(), principal.name, queries, upstream or "", len(found)))
+        return found
 
     async def execute(
         self,
@@ -166,6 +173,7 @@ async def application(
                 await parts.sessions.close()
                 await parts.sandbox.close()
                 await parts.journals.close()
+                await anyio.to_thread.run_sync(parts.audit.close)
                 parts.owner.close()
             tasks.cancel_scope.cancel()
 
@@ -190,6 +198,7 @@ def _assembled(
     from isthmus.stores.owners import Owner
     from isthmus.stores.shapes import ShapeFile
     from isthmus.stores.workspace import Kept, Workspaces
+    from isthmus.telemetry.opening import opened as opened_audit
     from isthmus.validation import Validation
     from isthmus_sandbox.pool import Pool
 
@@ -225,6 +234,7 @@ def _assembled(
     kept = configuration.journal
     journals = JournalFile(data / "journal.db", KeptJournals(kept.mb, kept.days), time.time)
     owner = Owner(data / "run", secrets.token_hex(8))
+    audit = opened_audit(configuration.audit, data, base, redactor, time.time, log)
     mark = partial(_mark, policy)
     learning = Learning(ShapeFile(data / "shapes.db", log))
 
@@ -268,9 +278,10 @@ def _assembled(
         limits,
         Sources(_new_id, partial(secrets.token_hex, 32), time.time, time.monotonic),
         log,
+        audit,
     )
     return Application(
-        sandbox, catalogs, search_now, executing, sessions, journals, owner, learning, limits.output_tokens
+        sandbox, catalogs, search_now, executing, sessions, journals, owner, learning, audit, limits.output_tokens
     )
 
 

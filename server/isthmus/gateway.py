@@ -129,6 +129,7 @@ class Gateway:
                 await terms.consent(call, decision, recording.occurrence(number))
             credential = await self._credential(call)
             await recording.flush()
+            recording.leaves(number, approved=isinstance(decision, Ask))
             under_way = True
             try:
                 answer = await self._perform(call, credential)
@@ -136,7 +137,7 @@ class Gateway:
                 self.policy.learned(operation, terms.tally)  # errors say something, too
         except BaseException as error:
             status = "unknown" if isinstance(error, OutcomeUnknown) else _status(error, under_way)
-            recording.ended(number, status)
+            recording.ended(number, status, error=error)
             if status == "unknown":
                 terms.changed(call, status)
             raise

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from isthmus.audit import Record
 from isthmus.journal import Entry, Summary
 from isthmus.model import Answer, Call, Credential, Principal, Question, Reply, UpstreamSnapshot
 from isthmus_sandbox.protocol import Event, Outcome, Program, Step
@@ -199,6 +200,27 @@ class JournalStore(Protocol):
 
     async def close(self) -> None:
         """Nothing more will be asked."""
+        ...
+
+
+class Audit(Protocol):
+    """Where the audit log goes."""
+
+    @property
+    def wants_text(self) -> bool:
+        """Whether records are to hold the arguments of calls, and not only their names and a digest."""
+        ...
+
+    def note(self, record: Record) -> None:
+        """Keep a record, secrets taken out. When it returns, the record outlives this process. Quick.
+
+        Raises:
+            InternalError: it cannot be kept. The operator has been told.
+        """
+        ...
+
+    def close(self) -> None:
+        """Nothing more will be noted."""
         ...
 
 

@@ -234,6 +234,24 @@ class JournalConfig(_Closed):
     )
 
 
+class AuditConfig(_Closed):
+    """The audit log: a record before each call and one after it, allowed or refused, without secrets."""
+
+    enabled: bool = Field(default=True, description="Whether the file is written.")
+    file: str | None = Field(
+        default=None, min_length=1, description="Where. By default, audit.jsonl in the folder for data."
+    )
+    mb: int = Field(default=16, ge=1, le=65_536, description="MiB after which the file is moved aside.")
+    files: int = Field(default=8, ge=1, le=10_000, description="Files moved aside that are kept; the oldest goes.")
+    arguments: Literal["digest", "text"] = Field(
+        default="digest",
+        description="What is told of a call's arguments beside their names: a digest, or their text with that of errors.",
+    )
+    opentelemetry: bool = Field(
+        default=False, description="Whether calls are also sent as spans, where OTEL_EXPORTER_OTLP_ENDPOINT says."
+    )
+
+
 class Configuration(_Closed):
     """The whole of `isthmus.yaml`."""
 
@@ -243,6 +261,7 @@ class Configuration(_Closed):
     policy: PolicyConfig = Field(default=PolicyConfig(), description="What programs may do, everywhere.")
     limits: Limits = Field(default=Limits(), description="Bounds of one execution.")
     journal: JournalConfig = Field(default=JournalConfig(), description="What is kept of executions.")
+    audit: AuditConfig = Field(default=AuditConfig(), description="What is on record of calls.")
     lock: str | None = Field(
         default=None,
         min_length=1,
