@@ -48,6 +48,7 @@ def configuration(upstreams: Path, record: Path) -> dict[str, object]:
             "failing": script("exit_on_start"),
         },
         "policy": {"allow": ["read", "write", "destructive"], "deny": ["demo.delete_all"]},
+        "data": "data",
         "limits": {"wall": WALL, "memory_mb": 256},
     }
 
