@@ -7,7 +7,7 @@ wants their text. A sink (`isthmus.telemetry`) takes secrets out of them and kee
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from isthmus.model import CallStatus, Effect
@@ -102,20 +102,20 @@ def facts(record: Record) -> dict[str, Any]:
     {'event': 'operations', 'at': 0.0, 'upstream': 'shop', 'operations': 20, 'tokens': 1800, 'measured': 20}
     """
     told: dict[str, Any] = {"event": EVENTS[type(record)]}
-    for each in fields(record):
-        value = getattr(record, each.name)
+    for name in record.__slots__:
+        value = getattr(record, name)
         if value not in ("", ()):
-            told[each.name] = _bounded(value)
+            told[name] = _bounded(value)
     return told
 
 
 def _bounded(value: Any) -> Any:
+    if isinstance(value, str):
+        return _cut(value)
     if isinstance(value, tuple):
         more = len(value) - MOST_NAMES
         return [*map(_cut, value[:MOST_NAMES]), *([f"and {more} more"] if more > 0 else [])]
-    if isinstance(value, float):
-        return round(value, 6)
-    return _cut(value) if isinstance(value, str) else value
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def _cut(text: str) -> str:

@@ -146,8 +146,11 @@ def line(told: Mapping[str, Any], redactor: Redactor) -> bytes:
     return text.encode()
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))  # ASCII: no character of another's can end a line
+
+
 def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":")) + "\n"  # ASCII: no character of another's can end a line
+    return _ENCODER.encode(value) + "\n"
 
 
 def _stamp(at: float) -> str:

@@ -36,6 +36,6 @@ def opened(
         if said.opentelemetry:
             from isthmus.telemetry.spans import Spans
 
-            yield Spans(redactor, wants_text=text)
+            yield Spans(redactor, log, wants_text=text)
 
     return Several(tuple(sinks()))

@@ -10,6 +10,8 @@ trace it belongs to.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from isthmus.audit import After, Before, Record, facts
@@ -39,7 +41,7 @@ class Spans:
         except ImportError:
             raise _missing() from None
         self.wants_text = wants_text
-        self._redactor = redactor
+        self._redactor, self._log = redactor, log
         self._open: dict[tuple[str, int], Span] = {}
         self._provider = TracerProvider(resource=Resource.create({"service.name": "isthmus"}), shutdown_on_exit=False)
         self._provider.add_span_processor(processor or _exporting())
@@ -65,8 +67,12 @@ class Spans:
                 )
 
     def close(self) -> None:
-        """Send what is left, for at most some seconds, and end."""
-        self._provider.shutdown()
+        """Send what is left, for at most `LAST_SECONDS`, and end."""
+        sending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(LAST_SECONDS)
+        if sending.is_alive():
+            self._log(f"the last spans could not be sent within {LAST_SECONDS:g} s; the audit file has their calls")
 
     def _end(self, span: Span, record: After, attributes: dict[str, Any], at: int) -> None:
         from opentelemetry.trace import StatusCode
