@@ -23,12 +23,20 @@ FLOORS = {
     1: [
         *("isthmus.audit", "isthmus.insight"),
         *("isthmus.catalog", "isthmus.render", "isthmus.openapi", "isthmus.policy", "isthmus.rules", "isthmus.journal"),
-        *("isthmus.config", "isthmus.coercion", "isthmus.validation", "isthmus.redaction", "isthmus.contracts"),
+        *(
+            "isthmus.config",
+            "isthmus.coercion",
+            "isthmus.validation",
+            "isthmus.redaction",
+            "isthmus.contracts",
+            "isthmus.preflight",
+            "isthmus.certainty",
+        ),
     ],
     2: ["isthmus.ports", "isthmus.turns"],
     3: [
         *("isthmus.upstreams", "isthmus.credentials", "isthmus.stores", "isthmus.telemetry"),
-        *("isthmus.mock", "isthmus_sandbox"),
+        *("isthmus.mock", "isthmus.identity", "isthmus_sandbox"),
     ],
     4: [
         "isthmus.trail",
@@ -49,7 +57,12 @@ BORDERS = {
         *("isthmus.upstreams", "isthmus.credentials", "isthmus.stores", "isthmus.telemetry", "isthmus.front"),
         "isthmus.mock",
     },
-    "httpx2": {"isthmus.upstreams", "isthmus.credentials", "isthmus.stores", "isthmus.telemetry", "isthmus.front"},
+    "httpx2": {
+        *("isthmus.upstreams", "isthmus.credentials", "isthmus.stores", "isthmus.telemetry", "isthmus.front"),
+        "isthmus.identity",
+    },
+    "jwt": {"isthmus.identity"},
+    "uvicorn": {"isthmus.front", "isthmus.mock"},
     "wasmtime": {"isthmus_sandbox"},
     "pytest": {"isthmus.pytest_plugin"},
     "opentelemetry": {"isthmus.telemetry"},

@@ -178,6 +178,7 @@ class History:
         await anyio.to_thread.run_sync(_put_aside, files, before)
         try:
             session.guest = await self.sandbox.open(files)
+            session.names = None
             for transcript in programs:
                 await run_again(session.guest, transcript)
                 await anyio.to_thread.run_sync(_bring, transcript.files, before, files)

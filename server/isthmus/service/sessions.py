@@ -8,6 +8,7 @@ A handle is random, expires, and is worth nothing to another principal: to him i
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class Session:
     guest: Guest | None = None
     dropped: str = ""
     memory: int = 0  # bytes of its worker, when it was last at rest
+    names: frozenset[str] | None = frozenset()  # its variables; None where not all of them are known
     turn: anyio.Lock = field(default_factory=anyio.Lock)  # one execution at a time
 
     async def enter(self, sandbox: Sandbox, *, last_spare: bool = True) -> Guest:
@@ -62,7 +64,14 @@ class Session:
             await self.drop("its worker was ended from outside")
         if self.guest is None:
             self.guest = await sandbox.open(self.workspace, last_spare=last_spare)
+            self.names = frozenset()
         return self.guest
+
+    def may_hold(self, name: str) -> bool:
+        """Whether a name may stand for something of the session's own: a variable, or a module that was imported."""
+        if self.guest is None and not self.dropped:
+            return False
+        return self.names is None or name in self.names or name in sys.stdlib_module_names
 
     async def drop(self, why: str) -> None:
         """End the guest, and with it the variables. The workspace is left."""
