@@ -26,10 +26,24 @@ _NAMES = {"operation": "gen_ai.tool.name", "error": "error.type"}
 """What the semantic conventions call a fact. All others are `isthmus.` and their own name."""
 
 
-class Spans:
-    """Implements the port `Audit`. `processor` takes the spans when they end; by default it sends them (OTLP, HTTP)."""
+LAST_SECONDS = 3.0
+"""How long the end waits for a collector to take what is left."""
 
-    def __init__(self, redactor: Redactor, *, processor: SpanProcessor | None = None, wants_text: bool = False) -> None:
+
+class Spans:
+    """Implements the port `Audit`. `processor` takes the spans when they end; by default it sends them (OTLP, HTTP).
+
+    `log` hears of what could not be sent before the end; of the rest, the library's own logger tells.
+    """
+
+    def __init__(
+        self,
+        redactor: Redactor,
+        log: Callable[[str], None],
+        *,
+        processor: SpanProcessor | None = None,
+        wants_text: bool = False,
+    ) -> None:
         """Begin to send.
 
         Raises:
