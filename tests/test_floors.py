@@ -21,7 +21,7 @@ SOURCES = (ROOT / "server", ROOT / "wasm_runtime")
 FLOORS = {
     0: ["isthmus", "isthmus.model", "isthmus.errors", "isthmus_sandbox.protocol", "isthmus_sandbox.values"],
     1: [
-        *("isthmus.audit", "isthmus.insight"),
+        *("isthmus.audit", "isthmus.insight", "isthmus.skills"),
         *("isthmus.catalog", "isthmus.render", "isthmus.openapi", "isthmus.policy", "isthmus.rules", "isthmus.journal"),
         *(
             "isthmus.config",

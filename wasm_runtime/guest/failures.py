@@ -32,7 +32,7 @@ KEPT_BYTES = 2_000_000
 """Sources of earlier programs are kept so far, for tracebacks through functions that they defined."""
 
 
-_OWN_FILE = re.compile(r"<program \d{1,9}>")
+_OWN_FILE = re.compile(r"<program \d{1,9}>|<skill [a-z][a-z0-9_]{0,63}>")
 
 
 class Sources:
@@ -43,10 +43,13 @@ class Sources:
         self._size = 0
         self.current = ""
 
-    def add(self, source: Source) -> None:
-        """Keep a source, which is the current one from now on."""
+    def add(self, source: Source, *, current: bool = True) -> None:
+        """Keep a source, which is the current one from now on, unless it is a part of that."""
         lines = source.text.split("\n")
-        self.current = source.name
+        if current:
+            self.current = source.name
+        if (former := self._kept.pop(source.name, None)) is not None:
+            self._size -= len(former[0].text)
         self._kept[source.name] = (source, lines)
         self._size += len(source.text)
         linecache.cache[source.name] = (len(source.text), None, [f"{line}\n" for line in lines], source.name)
@@ -74,8 +77,16 @@ class Sources:
         lines = self._kept[name][1] if name in self._kept else []
         return lines[line - 1] if 0 < line <= len(lines) else ""
 
+    def text(self, name: str) -> str:
+        """The whole text; empty where it is not known."""
+        return self._kept[name][0].text if name in self._kept else ""
+
+    def others(self, name: str) -> list[str]:
+        """The texts of all programs but one, the newest first."""
+        return [source.text for key, (source, _) in reversed(self._kept.items()) if key != name and not source.title]
+
     def knows(self, name: str) -> bool:
-        """Whether a file name is a program's."""
+        """Whether a file name is a program's, or a skill's."""
         return _OWN_FILE.fullmatch(name) is not None
 
     def shown(self, name: str) -> str:

@@ -45,6 +45,8 @@ def hint_for(error: BaseException, names: Sequence[str]) -> str:
 
 
 def _import(error: Any, names: Sequence[str]) -> str:
+    if isinstance(hint := getattr(error, "hint", None), str):
+        return hint
     name = str(error.name or "").partition(".")[0]
     if name in names:
         return f"`{name}` is there without an import"

@@ -22,18 +22,20 @@ STAR = " import star"
 class Source:
     """A program's text as it is compiled, and how its places relate to the text as it was submitted.
 
-    `number` counts the session's programs; `line` and `column` are to be added to places in `text`.
+    `number` counts the session's programs; `line` and `column` are to be added to places in `text`. What is no program
+    has a `title`.
     """
 
     text: str
     number: int
     line: int = 0
     column: int = 0
+    title: str = ""
 
     @property
     def name(self) -> str:
         """The file name that its code carries."""
-        return f"<program {self.number}>"
+        return f"<{self.title or f'program {self.number}'}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,17 @@ def compile_program(source: Source, tree: ast.Module, *, touches_calls: bool) ->
     _keep_last_expression(tree)
     code = _compile(source, tree)
     return Code(code, bool(code.co_flags & inspect.CO_COROUTINE), returns=False)
+
+
+def compile_definitions(source: Source) -> CodeType:
+    """Code that defines what a source defines; calls without `await` work in it as in any program.
+
+    Raises:
+        SyntaxError: it is no Python.
+    """
+    tree = parse(source)
+    _touch_calls(tree)
+    return _compile(source, tree)
 
 
 def _compile(source: Source, tree: ast.Module) -> CodeType:

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from guest import entropy as entropy_module
 from guest import errors
+from guest import skills as skills_module
 from guest.calls import Call, identical, pending_of
 from guest.clients import Operation, Submit, helpers, submitter
 from guest.clock import Clock, Told
@@ -26,6 +27,7 @@ from guest.mending import Mended, parse_forgivingly
 from guest.output import Output, no_input
 from guest.patches import Change, Patched, all_changes
 from guest.program import IDENTICAL, RESULT, STAR, Code, Source, compile_program, star_importer
+from guest.skills import Skills, saver
 from guest.values import Encoded, encode_result, is_data, json_text, settled
 
 MAX_NAMES = 200
@@ -89,7 +91,8 @@ class Guest:
         self._zones = dict(zones or {})
         self._main = ModuleType("__main__")
         self._globals = self._main.__dict__
-        self._helpers = helpers(self._submit, print)
+        self._skills = Skills(self._submit, self._sources, lambda: self._builtins)
+        self._helpers = {**helpers(self._submit, print), "save_skill": saver(self._submit, self._sources)}
         self._patched: Patched | None = None
         self._builtins: dict[str, Any] = {}
 
@@ -130,6 +133,7 @@ class Guest:
             "isthmus": Upstreams("isthmus", self._upstream, {**errors.PUBLIC, **self._helpers, "errors": known}),
             "upstreams.errors": known,
             "isthmus.errors": known,
+            "skills": self._skills,
             "__main__": self._main,
         }
         return [(sys.modules, name, module) for name, module in modules.items()]
@@ -158,6 +162,7 @@ class Guest:
         self._clock.start(program.now, program.clock)
         self._output.start(program.output_bytes)
         self._servers.forget()
+        skills_module.begin(self._skills)
         self._loop.lost.clear()
         self._loop.lost_calls.clear()
         entropy_module.start(self._entropy, program.seed)
@@ -208,7 +213,8 @@ class Guest:
             return None
 
     def _mentions_calls(self, text: str) -> bool:
-        return "call(" in text or "search(" in text or any(name in text for name in self._upstreams)
+        own = ("call(", "search(", "save_skill(")
+        return any(name in text for name in own) or any(name in text for name in self._upstreams)
 
     def _evaluated(self, code: Code) -> Any:
         value = eval(code.code, self._globals)  # noqa: S307 (to run programs is what this is for)
@@ -240,6 +246,7 @@ class Guest:
         if run.error is not None and run.failure is None:
             self._fail(run, run.error, None)
         self._hear(run)
+        run.notes.extend(skills_module.end(self._skills))
         if self._output.exceeded and run.failure is None:
             self._fail(run, self._output.error(), None)
 
