@@ -25,6 +25,7 @@ from isthmus.service.catalogs import Catalogs
 from isthmus.service.history import Continuation, History
 from isthmus.service.host import HostOperations
 from isthmus.service.sessions import Session, Sessions
+from isthmus.service.skills import Origin
 from isthmus.trail import Trail
 from isthmus_sandbox.protocol import Failure, GuestLost, Outcome, Program, Request, SandboxUnavailable
 
@@ -403,7 +404,8 @@ class Run:
         """Perform one call of the program: the host's own operations here, all others through the gateway."""
         self.ticket.settle()
         if request.operation.startswith("isthmus."):
-            return await self.service.host.answer(request, self.session.principal)
+            origin = Origin(self.execution, self.session.handle, self.code)
+            return await self.service.host.answer(request, self.session.principal, origin)
         answer = await self.service.gateway.call(
             request.operation,
             request.positional,

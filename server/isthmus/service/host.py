@@ -1,6 +1,7 @@
 """The host's own operations, which programs reach through the same door: search, help, dir, and the files of stubs.
 
-They read the view of the moment, show what policy lets be seen, and are no calls: they cost nothing and change nothing.
+They read the view of the moment, show what policy lets be seen, and are no calls: they cost nothing, and change nothing
+but the principal's own skills.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from isthmus.render.fragments import Detail
 from isthmus.render.stubs import help_text
 from isthmus.service.catalogs import Catalogs
 from isthmus.service.search import sources_of
+from isthmus.service.skills import NOWHERE, Origin, Skills
 from isthmus_sandbox.protocol import Request
 
 
@@ -38,7 +40,7 @@ class HostOperations:
     """Answers requests under `isthmus.`.
 
     `mark` says what policy makes of an operation, for its header; `typed` gives an untyped one the type that was
-    learned for a principal.
+    learned for a principal. Without `skills`, none are kept.
     """
 
     catalogs: Catalogs
@@ -46,9 +48,10 @@ class HostOperations:
     visible: Callable[[Operation], bool]
     mark: Callable[[Operation], str]
     typed: Callable[[Operation, Principal], Operation] = lambda operation, _principal: operation
+    skills: Skills | None = None
     _files: tuple[Catalog, Files] | None = field(default=None)
 
-    async def answer(self, request: Request, principal: Principal) -> Any:
+    async def answer(self, request: Request, principal: Principal, origin: Origin = NOWHERE) -> Any:
         """Answer one request of a principal's program.
 
         Raises:
@@ -56,6 +59,8 @@ class HostOperations:
             InvalidArguments: the request is not one that a guest makes.
         """
         arguments = request.arguments
+        if self.skills is not None and request.operation.startswith("isthmus.skills."):
+            return await self.skills.answer(request.operation, arguments, principal, origin)
         await self.catalogs.looked_at(_upstream_of(arguments))
         match request.operation:
             case "isthmus.search":

@@ -17,7 +17,9 @@ import anyio.to_thread
 
 from isthmus.catalog.catalog import Catalog
 from isthmus.errors import InvalidArguments, NotFound, Refused
+from isthmus.journal import began_of
 from isthmus.model import Operation, Principal, UpstreamState
+from isthmus.ports import JournalStore
 from isthmus.service.catalogs import Catalogs
 from isthmus.skills.check import Facts, checked, example_in
 from isthmus.skills.ranking import by_worth, ranked, worth
@@ -30,6 +32,9 @@ SCOPE = "skills"
 
 MOST_USES = 1_000_000
 """Calls of one skill that one program is believed."""
+
+_PROGRAMS, _SMALL = 10, 2**20
+"""Programs that are looked through for an example, and bytes of the journal of one."""
 
 _DEEP = 8
 """Skills that need skills that need skills: how far is looked."""
@@ -68,8 +73,21 @@ class Origin:
     program: str = ""
 
 
+NOWHERE = Origin()
+
 Programs = Callable[[Principal, str], Awaitable[Sequence[str]]]
 """The sources of the latest programs of a principal's session, the newest first."""
+
+
+def latest_programs(store: JournalStore) -> Programs:
+    """From the journals; what is long is not looked into."""
+
+    async def latest(principal: Principal, session: str) -> Sequence[str]:
+        rows = await store.summaries(principal=principal.name, session=session, limit=_PROGRAMS) if session else ()
+        small = [row.execution for row in rows if row.bytes <= _SMALL]
+        return [began_of(await store.entries(each)).program.source for each in small]
+
+    return latest
 
 
 async def no_programs(_principal: Principal, _session: str) -> Sequence[str]:
