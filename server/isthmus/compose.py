@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from isthmus.config.model import Configuration, Limits, RuleConfig, UpstreamConfig
 from isthmus.audit import Searched
+from isthmus.config.model import Configuration, Limits, RuleConfig, UpstreamConfig
 from isthmus.config.places import data_folder
 from isthmus.errors import ConfigurationError, InternalError
 from isthmus.model import Operation, Principal, Report, UpstreamSnapshot, UpstreamState
@@ -33,6 +34,7 @@ from isthmus.policy import Allow, Ask, Policy, UpstreamRules
 from isthmus.rules import Fits, Flow, Rule, Verdict
 
 if TYPE_CHECKING:
+    from isthmus.config.http import HttpConfig
     from isthmus.contracts.lock import Lock
     from isthmus.ports import Audit, Sandbox, Upstream
     from isthmus.redaction import Redactor
@@ -45,8 +47,10 @@ if TYPE_CHECKING:
     from isthmus.service.host import Search
     from isthmus.service.learning import Learning
     from isthmus.service.sessions import Sessions
+    from isthmus.service.skills import Skills
     from isthmus.stores.journal import JournalFile
     from isthmus.stores.owners import Owner
+    from isthmus.stores.skills import SkillFolders
     from isthmus.validation import Validation
     from isthmus_sandbox.pool import Pool
     from isthmus_sandbox.settings import Settings
@@ -191,6 +195,7 @@ def _assembled(
     from isthmus.service.host import HostOperations
     from isthmus.service.learning import Learning
     from isthmus.service.search import search
+    from isthmus.service.search_both import SearchBoth
     from isthmus.service.sessions import Bounds as Resting
     from isthmus.service.sessions import Sessions
     from isthmus.stores.journal import JournalFile
@@ -239,7 +244,7 @@ def _assembled(
     learning = Learning(ShapeFile(data / "shapes.db", log))
 
     async def search_now(
-        query: str | list[str], *, upstream: str | None, detail: Detail, limit: int, principal: Principal
+        query: str | list[str], *, upstream: str | None, detail: Detail, limit: int, principal: Principal, budget: int
     ) -> str:
         now = catalogs.current
         return search(
@@ -250,12 +255,14 @@ def _assembled(
             upstream,
             detail,
             limit,
-            budget_tokens=limits.search_tokens,
+            budget_tokens=budget,
             visible=policy.visible,
             mark=mark,
             typed=partial(learning.typed, principal=principal),
         )
 
+    skills = _skills(configuration, base, catalogs, policy, redactor, journals, log)
+    searching = SearchBoth(search_now, skills, limits.search_tokens)
     gateway = Gateway(
         catalogs,
         upstreams,
@@ -274,14 +281,73 @@ def _assembled(
         catalogs,
         gateway,
         History(journals, sandbox, owner.id, owner.alive, room=kept.each_mb * 2**20),
-        HostOperations(catalogs, search_now, policy.visible, mark, learning.typed),
+        HostOperations(catalogs, searching, policy.visible, mark, learning.typed, skills),
         limits,
         Sources(_new_id, partial(secrets.token_hex, 32), time.time, time.monotonic),
         log,
         audit,
     )
     return Application(
-        sandbox, catalogs, search_now, executing, sessions, journals, owner, learning, audit, limits.output_tokens
+        sandbox, catalogs, searching, executing, sessions, journals, owner, learning, audit, limits.output_tokens
+    )
+
+
+@asynccontextmanager
+async def identification(http: HttpConfig) -> AsyncIterator[Callable[[str], Awaitable[Principal]] | None]:
+    """Who has which token, by the configuration: its own tokens, and an issuer's. None where nobody has to say."""
+    from isthmus.identity.either import either
+    from isthmus.identity.issuer import Expected, Issuer
+    from isthmus.identity.keys import Keys, fetching
+    from isthmus.identity.tokens import Tokens
+
+    if not http.authenticates:
+        yield None
+        return
+    tokens = Tokens(http.tokens, lambda: datetime.now(UTC).date())
+    if (oidc := http.oidc) is None:
+        yield tokens.principal
+        return
+    async with fetching() as fetch:
+        keys = Keys(oidc.issuer, oidc.jwks, fetch, time.monotonic)
+        expected = Expected(oidc.issuer, oidc.audience or http.url or "", tuple(oidc.scopes), oidc.claim)
+        yield either(tokens, Issuer(expected, keys, time.time))
+
+
+def skill_folders(configuration: Configuration, base: Path, log: Callable[[str], None]) -> SkillFolders:
+    """Where the skills of a configuration are.
+
+    Raises:
+        ConfigurationError: the folder that it names cannot be used.
+    """
+    from isthmus.stores.skill_ledger import SkillLedger
+    from isthmus.stores.skills import Quota, SkillFolders, team_folder
+
+    said, data = configuration.skills, data_of(configuration, base)
+    quota = Quota(said.most, said.mb * 2**20, said.each_kb * 2**10)
+    team = team_folder(base / said.folder) if said.folder else None
+    return SkillFolders(data / "skills", SkillLedger(data / "skills.db", log), quota, team)
+
+
+def _skills(
+    configuration: Configuration,
+    base: Path,
+    catalogs: Catalogs,
+    policy: Policy,
+    redactor: Redactor,
+    journals: JournalFile,
+    log: Callable[[str], None],
+) -> Skills:
+    from isthmus.service.skills import Skills, latest_programs
+
+    return Skills(
+        skill_folders(configuration, base, log),
+        catalogs,
+        frozenset(configuration.upstreams),
+        time.time,
+        policy.visible,
+        redactor.text,
+        latest_programs(journals),
+        configuration.skills.save,
     )
 
 

@@ -31,9 +31,9 @@ REFUSED = {
     "29-paths": [f"upstreams.{name}.openapi: this is no regular file" for name in "ace"] + ["skills_dir: "],
     "34-yaml-types": [f"env.{name}: " for name in ("TOKEN", "VERSION", "DATE", "NORWAY", "TIME", "EXP")]
     + ["env: a key here has no value", "policy.readonly: "],
-    "35-public-bind": ["http: this key is not known", "over stdio only"],
+    "35-public-bind": ["http.host: whoever reaches this address could run programs", "or keep to 127.0.0.1"],
     "36-passthrough": ["upstreams.demo.auth: a client's token is never passed on"],
-    "40-shared-credential": ["http: this key is not known"],
+    "40-shared-credential": ["http.users: an unknown key", "tokens"],
     "50-utf16": ["the file is UTF-16"],
     "51-nul": ["a control character (U+0000) stands here"],
     "53-binary": ["this is not UTF-8 text"],

@@ -19,7 +19,8 @@ from isthmus.errors import IsthmusError
 
 COMMANDS: Mapping[str, str] = {
     "demo": "see all of it at work, on embedded services, without set-up",
-    "serve": "be an MCP server on stdin and stdout",
+    "serve": "be an MCP server on stdin and stdout, or over HTTP",
+    "token": "make a token with which somebody may use `serve --http`",
     "init": "write an isthmus.yaml to begin with",
     "search": "search the operations of all upstreams, as a model would",
     "exec": "run a program, as a model would",

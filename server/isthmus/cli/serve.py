@@ -1,4 +1,4 @@
-"""`isthmus serve`: stdout belongs to the protocol, and all words go to stderr."""
+"""`isthmus serve`: over stdio, stdout belongs to the protocol; all words go to stderr, over HTTP too."""
 
 from __future__ import annotations
 
@@ -28,17 +28,22 @@ PATIENCE = 5.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The configuration."""
+    """The configuration, and whether to listen."""
     add_config(parser)
+    parser.add_argument("--http", action="store_true", help="listen as the configuration says under 'http'")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve one client until it goes away, or until a signal comes."""
+    """Serve one client until it goes away, or all who come; until a signal comes."""
     # What is imported stays; looking through it for garbage costs a tenth of the start.
     gc.disable()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, _leave)
     found = loaded(arguments)
+    if arguments.http:
+        gc.enable()
+        run_async(lambda: _listened(found))
+        return 0
     from isthmus.front.wire import Wire
 
     wire = Wire.standard()
@@ -69,6 +74,41 @@ async def _served(found: Loaded, wire: Wire) -> None:
         tasks.start_soon(_end_on_signal, house, tasks.cancel_scope)
         await serve(wire, house.application)
         tasks.cancel_scope.cancel()
+
+
+async def _listened(found: Loaded) -> None:
+    """Listen until a signal comes; then let end what is under way. A second signal ends that too."""
+    import anyio
+
+    from isthmus.compose import identification
+    from isthmus.config.http import HttpConfig
+    from isthmus.front.http import listening
+
+    config = found.configuration.http or HttpConfig()
+    house = _House(found, anyio.Event())
+    told = anyio.Event()
+    async with identification(config) as identify, anyio.create_task_group() as tasks:
+        tasks.start_soon(_tell_signals, told, tasks.cancel_scope)
+        async with listening(config, identify, house.application) as url:
+            log(f"serving {url}")
+            if identify is None:
+                log("warning: nobody has to say who he is: every user of this machine can run programs here")
+            await told.wait()
+            log(f"ending once what is under way has ended, within {config.drain:g} s (limit `http.drain`)")
+        tasks.cancel_scope.cancel()
+
+
+async def _tell_signals(told: anyio.Event, scope: anyio.CancelScope) -> None:
+    """The first signal is told; the second cancels the scope."""
+    import anyio
+
+    if os.name == "nt":  # no signals to receive there; the console ends the process
+        return
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            if told.is_set():
+                scope.cancel()
+            told.set()
 
 
 class _House:

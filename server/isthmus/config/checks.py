@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from isthmus.config.clients import GLOBS
 from isthmus.config.faults import Findings, Place, nearest, quoted
+from isthmus.config.http_checks import check_http
 from isthmus.config.nodes import Node, node_at, plain
 
 KINDS = ("openapi", "command", "url")
@@ -28,6 +29,7 @@ _BELONGS = {
     "cwd": ("command",),
     "transport": ("url",),
     "auth": ("openapi", "url"),
+    "auth_for": ("openapi", "url"),
 }
 _NOT_FOR_COMMANDS = "give a command its credentials under 'env'"
 _PSEUDO = ("/proc", "/sys", "/dev")
@@ -41,6 +43,8 @@ def check(root: Node, folder: Path, home: str | None, findings: Findings) -> Nod
     for key in ("data", "lock"):
         if (path := root.entries.get(key)) is not None and path.value:
             root = root.with_entries({**root.entries, key: _absolute(path, folder, home)})
+    root = _with_skills(root, folder, home, findings)
+    check_http(root, findings)
     upstreams = root.entries.get("upstreams")
     if upstreams is None:
         _check_policy(root, [], findings)
@@ -50,6 +54,27 @@ def check(root: Node, folder: Path, home: str | None, findings: Findings) -> Nod
     _check_policy(root, sorted(upstreams.entries), findings)
     placed = {name: _placed(node, folder, home, findings) for name, node in upstreams.entries.items()}
     return root.with_entries({**root.entries, "upstreams": upstreams.with_entries(placed)})
+
+
+def _with_skills(root: Node, folder: Path, home: str | None, findings: Findings) -> Node:
+    """The tree with the folder of skills made absolute. It may not be there yet; what is there is a folder."""
+    skills = root.entries.get("skills")
+    said = skills.entries.get("folder") if skills is not None else None
+    if skills is None or said is None or not isinstance(said.value, str) or not said.value:
+        return root
+    placed = _absolute(said, folder, home)
+    path = Path(str(placed.value))
+    try:
+        resolved = path.resolve()
+        fits = resolved.is_dir() or (not resolved.exists() and resolved.parent.is_dir())
+    except (OSError, ValueError, RuntimeError):
+        fits, resolved = False, path
+    if not fits or f"{resolved}/".startswith(tuple(f"{root}/" for root in _PSEUDO)):
+        remedy = f"name a folder of your project, as skills: {{folder: skills}}; it is looked for from {folder}"
+        findings.fault(said.place, "this is no folder, and none can be made here", remedy)
+    return root.with_entries(
+        {**root.entries, "skills": skills.with_entries({**skills.entries, "folder": placed})}
+    )
 
 
 def _check_upstream(node: Node, findings: Findings) -> None:
@@ -63,12 +88,17 @@ def _check_upstream(node: Node, findings: Findings) -> None:
         findings.fault(entries[extra].place, problem, "make two upstreams of it, or remove one key")
     for key in entries.keys() & _BELONGS.keys():
         if len(kinds) == 1 and kinds[0] not in _BELONGS[key]:
-            remedy = _NOT_FOR_COMMANDS if key == "auth" else f"remove it; it belongs to {' or '.join(_BELONGS[key])}"
+            remedy = (
+                _NOT_FOR_COMMANDS
+                if key in ("auth", "auth_for")
+                else f"remove it; it belongs to {' or '.join(_BELONGS[key])}"
+            )
             findings.fault(entries[key].place, f"{key!r} means nothing for an upstream with {kinds[0]!r}", remedy)
     for key in ("url", "base_url"):
         if key in entries:
             _check_url(entries[key], findings)
-    _check_auth(entries, findings)
+    for auth in (entries.get("auth"), *(entries["auth_for"].entries.values() if "auth_for" in entries else ())):
+        _check_auth(auth, entries, findings)
     _check_env(entries, findings)
     _check_command(entries, findings)
 
@@ -94,8 +124,7 @@ def _check_url(node: Node, findings: Findings) -> None:
         findings.fault(node.place, "the URL has a fragment (#), which is never sent", "remove it")
 
 
-def _check_auth(entries: Mapping[str, Node], findings: Findings) -> None:
-    auth = entries.get("auth")
+def _check_auth(auth: Node | None, entries: Mapping[str, Node], findings: Findings) -> None:
     if auth is None or auth.value in (None, {}):
         return
     if isinstance(auth.value, str):

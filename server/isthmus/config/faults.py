@@ -17,7 +17,7 @@ from isthmus.errors import ConfigurationError
 Path = tuple[str | int, ...]
 """The keys and indices that lead to a value, as the file has them."""
 
-SECRET_SECTIONS = frozenset({"auth", "env", "headers", "schemes"})
+SECRET_SECTIONS = frozenset({"auth", "auth_for", "env", "headers", "schemes"})
 """Below these keys, and in what they hold, secrets are at home."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]{0,63}", re.ASCII)

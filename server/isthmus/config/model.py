@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
+from isthmus.config.closed import Closed as _Closed
+from isthmus.config.http import HttpConfig
+from isthmus.config.skills import SkillsConfig
 from isthmus.model import Effect
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 Span = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
-
-
-class _Closed(BaseModel):
-    # An error of pydantic's own would quote the value at fault, which may be a secret.
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class ApiKey(_Closed):
@@ -80,6 +78,14 @@ class UpstreamConfig(_Closed):
     )
     # all
     auth: Auth | None = Field(default=None, description="How an HTTP upstream is authenticated.")
+    auth_for: dict[Annotated[str, Field(min_length=1, max_length=200)], Auth] = Field(
+        default={},
+        description="The same for principals of 'http', by name. Who has none is refused, unless 'auth' is 'shared'.",
+    )
+    shared: bool = Field(
+        default=False,
+        description="Whether all principals of 'http' share it: its connection, and what 'auth' or 'env' hold.",
+    )
     allow: list[Effect] | None = Field(
         default=None,
         description="What programs may do here: read, write, destructive. By default, what policy.allow says.",
@@ -262,6 +268,10 @@ class Configuration(_Closed):
     limits: Limits = Field(default=Limits(), description="Bounds of one execution.")
     journal: JournalConfig = Field(default=JournalConfig(), description="What is kept of executions.")
     audit: AuditConfig = Field(default=AuditConfig(), description="What is on record of calls.")
+    http: HttpConfig | None = Field(
+        default=None, description="How `isthmus serve --http` is reached, and by whom; by default, on 127.0.0.1 only."
+    )
+    skills: SkillsConfig = Field(default=SkillsConfig(), description="Functions that programs save for later ones.")
     lock: str | None = Field(
         default=None,
         min_length=1,

@@ -15,8 +15,7 @@ from isthmus.config.model import Configuration, Limits, PolicyConfig, UpstreamCo
 from isthmus.config.nodes import Node, kind, node_at, place_of, plain, walk
 
 _LATER = {
-    "http": "this version serves over stdio only, to the client that starts it: remove the key",
-    "skills_dir": "this version keeps no skills: remove the key",
+    "skills_dir": "write skills: {folder: ...}",
     "verify_tls": "certificates are always checked: remove the key",
     "default": "what policy.allow does not name is refused: remove the key",
     "readonly": "reading is all that is allowed unless policy.allow says more: remove the key",

@@ -19,6 +19,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
 from isthmus.front.messages import INTERNAL_ERROR, Message, RequestId, error_line
+from isthmus.front.opened import Opened
 from isthmus.front.server import Application, build
 from isthmus.front.wire import Wire
 
@@ -32,27 +33,6 @@ async def serve(wire: Wire, open_application: Callable[[], AbstractAsyncContextM
         tasks.start_soon(opened.hold, open_application)
         await server.run(incoming, Outgoing(wire, incoming), server.create_initialization_options())
         tasks.cancel_scope.cancel()
-
-
-class Opened:
-    """An application that is being opened, and awaited by whoever needs it."""
-
-    def __init__(self) -> None:
-        self._ready = anyio.Event()
-        self._application: Application | None = None
-
-    async def application(self) -> Application:
-        """The application, once it is open."""
-        await self._ready.wait()
-        if self._application is None:
-            raise RuntimeError("the application was closed before it was open")
-        return self._application
-
-    async def hold(self, open_application: Callable[[], AbstractAsyncContextManager[Application]]) -> None:
-        """Open the application, and keep it open until cancelled."""
-        async with open_application() as self._application:
-            self._ready.set()
-            await anyio.sleep_forever()
 
 
 class _Closing:
