@@ -280,7 +280,7 @@ def _assembled(
         ),
         catalogs,
         gateway,
-        History(journals, sandbox, owner.id, owner.alive, room=kept.each_mb * 2**20),
+        History(journals, sandbox, owner.id, owner.alive, owner.crashed, kept.each_mb * 2**20),
         HostOperations(catalogs, searching, policy.visible, mark, learning.typed, skills),
         limits,
         Sources(_new_id, partial(secrets.token_hex, 32), time.time, time.monotonic),

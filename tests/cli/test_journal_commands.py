@@ -96,7 +96,11 @@ def test_an_id_may_be_given_by_how_it_begins(recorded: str, capsys: Out) -> None
     assert "isthmus runs lists those that are kept" in capsys.readouterr().err
 
 
-def test_resume_finds_nothing_to_do_in_what_has_ended(recorded: str, capsys: Out) -> None:
-    fine = runs(recorded, capsys)[1]
-    assert main(["resume", recorded, str(fine["execution"])]) == 1
-    assert "has ended: there is nothing to resume" in capsys.readouterr().out
+def test_resume_of_what_has_ended_tells_its_result_again(recorded: str, capsys: Out) -> None:
+    failed, fine = runs(recorded, capsys)
+    assert main(["resume", recorded, str(fine["execution"])]) == 0
+    told = capsys.readouterr().out
+    assert "result:\n[" in told
+    assert "nothing was run now" in told
+    assert main(["resume", recorded, str(failed["execution"])]) == 1
+    assert "error: ValueError" in capsys.readouterr().out

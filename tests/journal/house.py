@@ -128,7 +128,7 @@ class House:
                 HostOperations(catalogs, _no_search, policy.visible, lambda _: ""),
                 limits,
                 Sources(self.new_id, lambda: f"{next(self._ids):064x}", time.time, time.monotonic),
-                print,
+                lambda _: None,
             )
             with anyio.CancelScope(shield=True):
                 await sessions.close()

@@ -1,5 +1,6 @@
 """The contract of a journal store, and what the file of it promises beside."""
 
+import os
 import sqlite3
 import stat
 from pathlib import Path
@@ -201,9 +202,12 @@ def test_a_server_is_alive_until_it_is_closed(tmp_path: Path) -> None:
     two.close()
 
 
-def test_what_a_dead_server_left_is_removed(tmp_path: Path) -> None:
+def test_a_server_that_crashed_is_known_for_a_while(tmp_path: Path) -> None:
     (tmp_path / "dead.server").touch()
-    one = Owner(tmp_path, "one")
+    (tmp_path / "long-dead.server").touch()
+    os.utime(tmp_path / "long-dead.server", (0, 0))
+    one, two = Owner(tmp_path, "one"), Owner(tmp_path, "two")
+    two.close()
+    assert [one.crashed(each) for each in ("dead", "long-dead", "one", "two", "never")] == [True, *[False] * 4]
     assert not one.alive("dead")
-    assert not (tmp_path / "dead.server").exists()
     one.close()

@@ -11,15 +11,15 @@ from typing import Any
 import anyio
 
 from isthmus.config.model import Limits
-from isthmus.errors import InternalError, InvalidArguments, IsthmusError
+from isthmus.errors import InternalError, IsthmusError
 from isthmus.execution import Execution
 from isthmus.gateway import Gateway
-from isthmus.journal import Began, Entry, Finished, Resumed, Transcript
+from isthmus.journal import Began, Entry, Finished, Resumed, Transcript, transcript_of
 from isthmus.model import Effect, Principal, Report, UpstreamState
 from isthmus.ports import Audit, Guest, Sandbox
 from isthmus.preflight import Known, failure_of, preflight
 from isthmus.recording import Recording
-from isthmus.replay import Diverged
+from isthmus.replay import Diverged, outcome_of, report_of
 from isthmus.service.admission import Admission, Ticket
 from isthmus.service.catalogs import Catalogs
 from isthmus.service.history import Continuation, History
@@ -159,6 +159,8 @@ class Run:
         running: Execution | None = None
         outcome: Outcome | None = None
         went_on = await self._continuation()
+        if went_on is not None and went_on.ended and not self.code.strip():
+            return self._told_before(went_on)
         started = self.service.sources.ticks()
         try:
             before = await self._begin(went_on)
@@ -202,21 +204,22 @@ class Run:
     async def _continuation(self) -> Continuation | None:
         if not self.continues:
             return None
-        went_on = await self.service.history.continuation(self.session.principal, self.continues)
-        if not self.code.strip() and not went_on.unfinished:
-            raise InvalidArguments(
-                f"{self.continues} has ended: there is nothing to resume",
-                hint="submit the corrected program as its continuation: completed calls are not repeated",
-            )
-        return went_on
+        return await self.service.history.continuation(self.session.principal, self.continues)
+
+    def _told_before(self, went_on: Continuation) -> Report:
+        """What an execution came to that has ended: nothing is run."""
+        transcript = transcript_of(went_on.entries)
+        self.execution = self.continues
+        self.notes.append(f"this is what {self.continues} came to; nothing was run now")
+        return report_of(transcript, outcome_of(transcript))
 
     async def _begin(self, went_on: Continuation | None) -> Transcript | None:
         """A guest, and the journal. What is given crossed the door in a server that is gone, and comes first."""
         service, history = self.service, self.service.history
-        if went_on is not None and went_on.unfinished:
+        if went_on is not None and not went_on.ended:
             if self._is_same(went_on) and (recovered := await history.recover(self.session, self.continues)):
                 return self._resume(went_on, recovered[1])
-            await self._close_off(went_on.unfinished)
+            await self._close_off(went_on.entries)
         self._look_ahead()
         fresh, clean = await self._enter()
         history.running.add(self.execution)
@@ -260,7 +263,7 @@ class Run:
         history.running.add(self.execution)
         by = Resumed(history.owner, sources.now())
         self.recording = Recording.resumed(
-            went_on.unfinished, by, history.store.append, sources.ticks, self._trail(went_on.began)
+            went_on.entries, by, history.store.append, sources.ticks, self._trail(went_on.began)
         )
         self.session.dropped = ""
         self.notes.append(f"{self.execution} was interrupted when its server ended; it went on from its journal")

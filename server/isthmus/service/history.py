@@ -47,21 +47,23 @@ class Cheap:
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """An execution to go on with: its head, what is known of its calls, and all its entries if it has no end."""
+    """An execution to go on with: its head and all its entries, and what is known of its family's calls."""
 
     began: Began
     past: Mapping[Address, Past]
-    unfinished: tuple[Entry, ...] = ()
+    entries: tuple[Entry, ...]
+    ended: bool
 
 
 @dataclass(slots=True, eq=False)
 class History:
-    """The journals of this server and of those before it. `alive` tells whether another server lives."""
+    """The journals of this server and of those before it. Of another server, it is known whether it lives or crashed."""
 
     store: JournalStore
     sandbox: Sandbox
     owner: str
     alive: Callable[[str], bool]
+    crashed: Callable[[str], bool] = lambda _: False
     room: int = 64 * 2**20  # bytes of steps and answers that are kept of one execution
     cheap: Cheap = field(default_factory=Cheap)
     running: set[str] = field(default_factory=set)  # executions, in this server
@@ -97,7 +99,7 @@ class History:
             if not _over(each):
                 await self._take(each)
         began, past = began_of(entries), past_of(journals)
-        return Continuation(began, past, () if _over(entries) else entries)
+        return Continuation(began, past, entries, _over(entries))
 
     async def _take(self, entries: Sequence[Entry]) -> None:
         """Take an execution without an end from the server that ran it, which must be gone."""
@@ -108,12 +110,18 @@ class History:
             raise Refused(f"{execution} is still running", remedy="wait for its result, or for its end")
 
     async def news(self, principal: Principal) -> list[str]:
-        """What the principal is to hear at the start: executions that were interrupted when their server ended."""
+        """What the principal is to hear at the start: what was interrupted, or may have gone unheard, in a crash."""
         if principal in self._told:
             return []
         self._told.add(principal)
         latest = await self.store.summaries(principal=principal.name, limit=10)
-        return [
+        unheard = [
+            f"{each.execution} had ended when its server crashed; if you have not had its result, "
+            f'session="{each.execution}" and empty code give it again'
+            for each in latest[:1]
+            if each.ok is not None and self.crashed(each.owner)
+        ]
+        return unheard + [
             f"{each.execution} was interrupted when its server ended, after {each.calls} calls; "
             f'to go on where it stood, pass session="{each.execution}" and empty code'
             for each in latest

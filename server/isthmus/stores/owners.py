@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from pathlib import Path
-from typing import IO
+
+REMEMBERED = 86_400.0
+"""Seconds for which it is known that a server crashed."""
 
 
 class Owner:
@@ -21,32 +24,47 @@ class Owner:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.id = id_
         self._folder = folder
-        self._file: IO[bytes] | None = self._path(id_).open("wb")
-        _lock(self._file.fileno())
+        self._descriptor: int | None = os.open(self._path(id_), os.O_WRONLY | os.O_CREAT, 0o600)
+        _lock(self._descriptor)
+        self._sweep()
 
     def alive(self, other: str) -> bool:
-        """Whether the server of that id lives, on this machine. What is left of a dead one is removed."""
+        """Whether the server of that id lives, on this machine."""
+        return self._standing(other) == "alive"
+
+    def crashed(self, other: str) -> bool:
+        """Whether the server of that id ended without closing, not too long ago."""
+        return self._standing(other) == "crashed"
+
+    def _standing(self, other: str) -> str:
         if other == self.id:
-            return self._file is not None
-        with contextlib.suppress(FileNotFoundError):
-            try:
-                descriptor = os.open(self._path(other), os.O_WRONLY)
-            except PermissionError:
-                return True
-            try:
-                _lock(descriptor)
-                self._path(other).unlink()
-            except OSError:
-                return True
-            finally:
-                os.close(descriptor)
-        return False
+            return "alive" if self._descriptor is not None else "closed"
+        try:
+            descriptor = os.open(self._path(other), os.O_WRONLY)
+        except FileNotFoundError:
+            return "closed"
+        except PermissionError:
+            return "alive"
+        try:
+            _lock(descriptor)
+        except OSError:
+            return "alive"
+        finally:
+            os.close(descriptor)
+        return "crashed"
+
+    def _sweep(self) -> None:
+        """Forget servers that crashed long ago."""
+        for path in self._folder.glob("*.server"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > REMEMBERED and self._standing(path.stem) == "crashed":
+                    path.unlink()
 
     def close(self) -> None:
         """Be alive no longer."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
             with contextlib.suppress(OSError):
                 self._path(self.id).unlink()
 
