@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from isthmus.audit import Searched
+from isthmus.audit import Listed, Searched
 from isthmus.config.model import Configuration, Limits, RuleConfig, UpstreamConfig
 from isthmus.config.places import data_folder
 from isthmus.errors import ConfigurationError, InternalError
@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from isthmus_sandbox.settings import Settings
 
 LOCAL = Principal()
+
+SETTLED = 60.0
+"""Seconds after which upstreams that still connect are left out of the record of what there is."""
 
 UNTRUSTED_LOGS = ("httpx2", "httpcore2", "mcp.client", "client")
 """Loggers of libraries that repeat what upstreams sent, and URLs with the keys in them. The upstreams tell the rest."""
@@ -169,6 +172,7 @@ async def application(
         tasks.start_soon(parts.catalogs.run)
         tasks.start_soon(parts.sessions.run)
         tasks.start_soon(parts.learning.run)
+        tasks.start_soon(tell_operations, parts.catalogs, parts.audit)
         await parts.sandbox.start()
         try:
             yield parts
@@ -351,6 +355,20 @@ def _skills(
     )
 
 
+async def tell_operations(catalogs: Catalogs, audit: Audit) -> None:
+    """Put on record which operations there are once the upstreams have connected, and what they cost as tools."""
+    from isthmus.insight.definitions import cost
+
+    await catalogs.settled(SETTLED)
+    snapshots = catalogs.current.snapshots
+    for name, snapshot in snapshots.items():
+        if snapshot.state is UpstreamState.READY:
+            shown = list(filter(catalogs.visible, snapshot.operations))
+            tokens, measured = await anyio.to_thread.run_sync(cost, shown)
+            with contextlib.suppress(InternalError):  # the operator has been told
+                audit.note(Listed(time.time(), name, len(shown), tokens, measured))
+
+
 def starts_at_once() -> int:
     """Executions that may be starting at the same time: enough that no processor waits for work."""
     return max(4, 2 * (os.cpu_count() or 1))
@@ -364,6 +382,7 @@ class Records:
     redactor: Redactor
     sandbox: Callable[[], Pool]
     output_tokens: int
+    audit: Callable[[Sequence[str]], Iterator[dict[str, Any]]]  # records of the named events
 
     async def keep_files(self, report: Report, workspace: Path) -> None:
         """Put what did not fit into a result where the programs after it found it."""
@@ -382,6 +401,8 @@ async def records(configuration: Configuration, *, base: Path, log: Callable[[st
     """Open the journals of a configuration, without its upstreams."""
     from isthmus.service.archive import Archive
     from isthmus.stores.journal import JournalFile, Kept
+    from isthmus.telemetry.lines import read
+    from isthmus.telemetry.opening import path_of
     from isthmus_sandbox.pool import Pool
 
     data, limits, kept = data_of(configuration, base), configuration.limits, configuration.journal
@@ -389,7 +410,11 @@ async def records(configuration: Configuration, *, base: Path, log: Callable[[st
     settings = _pool_settings(limits, data / "run")
     try:
         yield Records(
-            Archive(journals), _redactor(configuration), lambda: Pool(settings, progress=log), limits.output_tokens
+            Archive(journals),
+            _redactor(configuration),
+            lambda: Pool(settings, progress=log),
+            limits.output_tokens,
+            partial(read, path_of(configuration.audit, data, base)),
         )
     finally:
         await journals.close()

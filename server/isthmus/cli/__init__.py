@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "show": "show one execution: its code, its calls, what came of them",
     "replay": "run a recorded execution again, offline, and compare each step",
     "resume": "go on with an execution that was interrupted when its server ended",
+    "report": "make a page of what executions did, and of what they saved, for a browser",
     "doctor": "say what is configured, what connects, what is allowed, and what protects",
 }
 """The commands, each with what it is for."""

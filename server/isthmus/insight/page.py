@@ -1,0 +1,439 @@
+"""A report as one HTML page that needs nothing else: no script, no font, no image, no connection.
+
+What it shows may be anybody's text, so everything is escaped (`markup`), and a policy in the page's head lets a browser
+load and run nothing at all, whatever were to slip through; the one style sheet is named there by its hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from isthmus.insight.facts import (
+    Account,
+    CallFact,
+    Insight,
+    OperationUse,
+    RunFact,
+    account_of,
+    operations_of,
+    skills_of,
+)
+from isthmus.insight.markup import Markup, Part, duration, joined, moment, number, plural, table, tag
+from isthmus.insight.timeline import picture, strip
+from isthmus.model import CallStatus, Effect
+
+MOST_ROWS = 100
+"""Rows of a table; what is left out is counted."""
+
+MOST_CALLS = 60
+"""Calls of one execution that its table names one by one."""
+
+MOST_USED = 15
+"""Operations, and skills, among the most used."""
+
+LONGEST_SOURCE = 20_000
+"""Characters of a program that are shown."""
+
+FALLS_SHORT: tuple[CallStatus, ...] = ("failed", "unknown", "refused", "cancelled")
+"""What became of calls that did not do what they were to do."""
+
+
+def page(insight: Insight, style: str) -> str:
+    """The whole page. `style` is its style sheet."""
+    title = f"Isthmus report, {insight.made:%Y-%m-%d %H:%M}"
+    head = [
+        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Markup(f'<meta http-equiv="Content-Security-Policy" content="{_policy(style)}">'),
+        Markup('<meta name="referrer" content="no-referrer"><meta name="color-scheme" content="light dark">'),
+        tag("title", title),
+        Markup(f"<style>{style}</style>"),
+    ]
+    account = account_of(insight)
+    body = tag("main", _top(insight), _tiles(insight, account), *_sections(insight, account))
+    return f'<!DOCTYPE html>\n<html lang="en">{joined(tag("head", head))}{joined(tag("body", body))}</html>\n'
+
+
+def _policy(style: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def _sections(insight: Insight, account: Account) -> list[Markup]:
+    return [
+        _section("Tokens", *_tokens(insight, account)),
+        _section("What was changed", *_changed(insight)),
+        _section("What was refused", *_refused(insight)),
+        _section("What was read", *_read(insight)),
+        _section("Most used", *_used(insight)),
+        _section("Executions", *_executions(insight)),
+    ]
+
+
+def _section(title: str, *content: Part) -> Markup:
+    anchor = title.lower().replace(" ", "-")
+    return tag("section", tag("h2", title, id=anchor), *content, aria_labelledby=anchor)
+
+
+def _top(insight: Insight) -> Markup:
+    runs = insight.runs
+    if not runs:
+        told: Part = "No execution is on record here: once a program has run, this page has something to tell."
+    elif len(runs) == 1:
+        told = ["1 execution, of ", moment(runs[0].at), "."]
+    else:
+        told = [plural(len(runs), "execution"), ", from ", moment(runs[-1].at), " to ", moment(runs[0].at), "."]
+    older = " Earlier ones are kept, and not on this page: --limit takes in more." if insight.older else ""
+    bare = "" if insight.with_data else " Made without data: programs, arguments and messages are left out."
+    made = tag("p", told, older, bare, " Made ", moment(insight.made), ".", class_="quiet")
+    return tag("header", tag("h1", "Isthmus report"), made)
+
+
+def _tiles(insight: Insight, account: Account) -> Markup:
+    runs, calls = insight.runs, [call for _, call in insight.calls]
+    failed = sum(run.ok is False for run in runs)
+    changes = [call for call in calls if call.effect is not Effect.READ and call.made]
+    short = [call for call in calls if call.status in FALLS_SHORT]
+    return tag(
+        "dl",
+        _tile("Executions", number(len(runs)), f"{failed:,} failed" if failed else "none failed"),
+        _tile("Calls", number(len(calls)), f"{len(short):,} of them failed, refused or cut short"),
+        _tile(
+            "Changes sent",
+            number(len(changes)),
+            f"{sum(c.effect is Effect.DESTRUCTIVE for c in changes):,} destructive",
+        ),
+        _tile("Refused", number(sum(call.status == "refused" for call in calls)), "never sent"),
+        _tile("Tokens for the model", number(account.ours.total), _times(account)),
+        class_="tiles",
+    )
+
+
+def _tile(name: str, value: str, more: str) -> Markup:
+    return tag("div", tag("dt", name), tag("dd", value, class_="big"), tag("dd", more, class_="quiet"))
+
+
+def _times(account: Account) -> str:
+    """How the direct way compares, by the comparison that is least in our favour."""
+    least = min(account.ideal.total, account.direct.total)
+    ours = account.ours.total
+    if not ours or not least:
+        return "nothing to compare with"
+    return f"calling tools directly: {least:,}, {least / ours:.1f} times as many"
+
+
+# ---------------------------------------------------------------- tokens
+
+
+def _tokens(insight: Insight, account: Account) -> list[Part]:
+    ways = [
+        ("Isthmus", account.ours, "ours"),
+        ("Tools directly, only those defined that were used", account.ideal, "direct"),
+        ("Tools directly, all of them defined", account.direct, "direct"),
+    ]
+    return [
+        _bars([(name, cost.total, kind) for name, cost, kind in ways]),
+        table(
+            f"Tokens in {plural(account.conversations, 'conversation')}",
+            [("", ""), *((name, "n") for name, _, _ in ways)],
+            [_cost_row(name, [getattr(cost, field) for _, cost, _ in ways]) for name, field in _COSTS],
+        ),
+        tag("p", _basis(insight, account), class_="quiet"),
+    ]
+
+
+_COSTS = (
+    ("definitions and instructions", "definitions"),
+    ("what the model writes", "written"),
+    ("what the model reads", "read"),
+    ("together", "total"),
+)
+
+
+def _cost_row(name: str, values: Sequence[int]) -> list[Part]:
+    return [name, *map(number, values)]
+
+
+def _bars(ways: Sequence[tuple[str, int, str]]) -> Markup:
+    most = max((value for _, value, _ in ways), default=0) or 1
+    return tag(
+        "div",
+        [
+            [
+                tag("span", name),
+                tag(
+                    "svg",
+                    tag("rect", width=f"{max(0.5, 1000 * value / most):.1f}", height=10, class_=kind),
+                    viewBox="0 0 1000 10",
+                    preserveAspectRatio="none",
+                    aria_hidden="true",
+                ),
+                tag("span", number(value), class_="n"),
+            ]
+            for name, value, kind in ways
+        ],
+        class_="bars",
+    )
+
+
+def _basis(insight: Insight, account: Account) -> str:
+    """How the numbers come about, and what is not in them."""
+    known = insight.definitions.values()
+    estimated = [each for each in known if each.measured < each.operations]
+    told = [
+        "All tokens are estimates of what OpenAI's o200k vocabulary would count; each way is estimated alike. "
+        "A conversation is a session. Isthmus: its two tools and instructions in each, the programs, "
+        f"{plural(insight.searches, 'search')} and the results. "
+        "Directly: the same calls, with their arguments as JSON and every answer read by the model, once; "
+        "that a model would read them again with every later turn is not counted."
+    ]
+    if known:
+        told.append(
+            f"Definitions are those of {plural(sum(each.operations for each in known), 'operation')} "
+            f"of {plural(len(known), 'upstream')}, as the server last found them"
+            + (f"; for {_names(each.upstream for each in estimated)} taken from a sample." if estimated else ".")
+        )
+    if account.undefined:
+        told.append(
+            f"Not counted, because their definitions are not on record: {_names(account.undefined)}. "
+            "The direct ways would cost more than is shown."
+        )
+    if not insight.audited:
+        told.append("The audit log is off or empty: searches and definitions are missing from both sides.")
+    return " ".join(told)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+# ---------------------------------------------------------------- what was done
+
+
+def _changed(insight: Insight) -> list[Part]:
+    rows = [(run, call) for run, call in insight.calls if call.effect is not Effect.READ and call.status != "refused"]
+    if not rows:
+        return [tag("p", "Nothing: no call that could change anything was made.")]
+    return [
+        table(
+            f"{plural(len(rows), 'call')} that change something, latest executions first",
+            [("operation", ""), ("effect", ""), ("what came of it", ""), ("arguments", "wide"), ("execution", "")],
+            [
+                [_operation(call.operation), _effect(call.effect), _status(call), _arguments(call), _link(run)]
+                for run, call in rows[:MOST_ROWS]
+            ],
+            more=_more(len(rows), MOST_ROWS),
+        )
+    ]
+
+
+def _refused(insight: Insight) -> list[Part]:
+    rows = [(run, call) for run, call in insight.calls if call.status == "refused"]
+    if not rows:
+        return [tag("p", "Nothing.")]
+    return [
+        table(
+            f"{plural(len(rows), 'call')} that policy, or a person, did not allow; none was sent",
+            [("operation", ""), ("effect", ""), ("why", "wide"), ("arguments", "wide"), ("execution", "")],
+            [
+                [_operation(call.operation), _effect(call.effect), call.why, _arguments(call), _link(run)]
+                for run, call in rows[:MOST_ROWS]
+            ],
+            more=_more(len(rows), MOST_ROWS),
+        )
+    ]
+
+
+def _read(insight: Insight) -> list[Part]:
+    uses = [use for use in operations_of(insight) if use.effect is Effect.READ and use.statuses.get("done")]
+    if not uses:
+        return [tag("p", "Nothing.")]
+    tokens = sum(use.answer_tokens for use in uses)
+    return [
+        tag(
+            "p",
+            f"Some {tokens:,} tokens of answers went to programs; what a program did not return, no model has read.",
+        ),
+        table(
+            plural(len(uses), "operation"),
+            [("operation", ""), ("reads", "n"), ("executions", "n"), ("tokens of answers", "n")],
+            [
+                [
+                    _operation(use.operation),
+                    number(use.statuses["done"]),
+                    number(use.executions),
+                    number(use.answer_tokens),
+                ]
+                for use in uses[:MOST_ROWS]
+            ],
+            more=_more(len(uses), MOST_ROWS),
+        ),
+    ]
+
+
+def _used(insight: Insight) -> list[Part]:
+    uses, skills = operations_of(insight), skills_of(insight)
+    told: list[Part] = []
+    if uses:
+        told.append(
+            table(
+                "Operations",
+                [("operation", ""), ("effect", ""), ("calls", "n"), ("fell short", "n"), ("median time", "n")],
+                [_use_row(use) for use in uses[:MOST_USED]],
+                more=_more(len(uses), MOST_USED),
+            )
+        )
+    if skills:
+        told.append(
+            table(
+                "Skills, as their programs told of them",
+                [("skill", ""), ("executions", "n"), ("calls", "n"), ("failures", "n")],
+                [
+                    [_operation(use.name), number(use.executions), number(use.calls), number(use.failures)]
+                    for use in skills[:MOST_USED]
+                ],
+                more=_more(len(skills), MOST_USED),
+            )
+        )
+    return told or [tag("p", "No operation and no skill was used.")]
+
+
+def _use_row(use: OperationUse) -> list[Part]:
+    short = sum(use.statuses.get(status, 0) for status in FALLS_SHORT)
+    time = "" if use.ms is None else duration(use.ms)
+    return [_operation(use.operation), _effect(use.effect), number(use.calls), number(short), time]
+
+
+def _more(rows: int, most: int) -> str:
+    return f"and {rows - most:,} more" if rows > most else ""
+
+
+def _operation(name: str) -> Markup:
+    return tag("span", name, class_="id")
+
+
+def _effect(effect: Effect) -> Markup:
+    return tag("span", effect, class_=f"effect effect-{effect}")
+
+
+def _status(call: CallFact) -> list[Part]:
+    told = (
+        "done before, taken over" if call.taken else "not sent (dry run)" if call.status == "simulated" else call.status
+    )
+    return [tag("span", told, class_=f"status status-{call.status}"), f": {call.why}" if call.why else ""]
+
+
+def _arguments(call: CallFact) -> Part:
+    return tag("code", call.arguments) if call.arguments else ""
+
+
+def _link(run: RunFact) -> Markup:
+    return tag("a", run.execution, href=f"#{run.execution}", class_="id")
+
+
+# ---------------------------------------------------------------- executions
+
+
+def _executions(insight: Insight) -> list[Part]:
+    if not insight.runs:
+        return [tag("p", "None.")]
+    kinds = [("read", "done"), ("write", "done"), ("destructive", "done"), ("read", "failed"), ("read", "refused")]
+    names = ["read", "write", "destructive", "failed, or unknown whether done", "refused, cancelled or not sent"]
+    key = tag(
+        "ul",
+        [
+            tag(
+                "li",
+                tag(
+                    "svg",
+                    tag("rect", x=1, y=1, width=22, height=8, class_=" ".join(kind)),
+                    viewBox="0 0 24 10",
+                    aria_hidden="true",
+                ),
+                name,
+            )
+            for kind, name in zip(kinds, names, strict=True)
+        ],
+        class_="key quiet",
+    )
+    return [key, *(_execution(run, is_open=at == 0) for at, run in enumerate(insight.runs))]
+
+
+def _execution(run: RunFact, *, is_open: bool) -> Markup:
+    inside = tag("div", *_inside(run), class_="inside")
+    return tag("details", _summary(run), inside, id=run.execution, open="" if is_open else None)
+
+
+def _summary(run: RunFact) -> Markup:
+    ended, kind = (
+        ("no end", "failed") if run.ok is None else ("ok", "ok") if run.ok else (f"failed ({run.code})", "failed")
+    )
+    first = next((line.strip() for line in run.source.splitlines() if line.strip()), "")
+    return tag(
+        "summary",
+        tag("span", run.execution, class_="id"),
+        tag("span", ended, class_=kind),
+        tag("span", moment(run.at), f" · {duration(run.ms)} · {plural(len(run.calls), 'call')}", class_="quiet"),
+        tag("code", first[:200], class_="first"),
+    )
+
+
+def _inside(run: RunFact) -> list[Part]:
+    begun = f", continues {run.continues}" if run.continues else ""
+    told: list[Part] = [
+        tag(
+            "p",
+            f"Session {run.session}, principal {run.principal}{begun}. "
+            f"{duration(run.busy_ms)} of {duration(run.ms)} were computing. "
+            f"The model wrote {run.source_tokens:,} tokens and was shown {run.shown_tokens:,}.",
+            class_="quiet",
+        )
+    ]
+    if run.message:
+        told.append(tag("p", run.message, class_="message"))
+    if run.calls:
+        told += [picture(run.calls), _calls(run.calls)]
+    if run.incomplete:
+        told.append(tag("p", f"Not all is on record: {run.incomplete}.", class_="quiet"))
+    if run.files:
+        told.append(tag("p", f"What did not fit into the result is kept in: {', '.join(run.files)}.", class_="quiet"))
+    if run.source:
+        told += [tag("h3", "Program"), tag("pre", tag("code", _shortened(run.source)), tabindex=0)]
+    return told
+
+
+def _shortened(source: str) -> str:
+    more = len(source) - LONGEST_SOURCE
+    return f"{source[:LONGEST_SOURCE]}\n… and {more:,} characters more" if more > 0 else source
+
+
+def _calls(calls: Sequence[CallFact]) -> Markup:
+    """A table of the calls: what changed something or fell short, and then as many others as there is room for."""
+    notable = [call for call in calls if call.effect is not Effect.READ or call.status != "done"]
+    others = [call for call in calls if call.effect is Effect.READ and call.status == "done"]
+    shown = {id(call) for call in [*notable[:MOST_ROWS], *others][: max(MOST_CALLS, min(len(notable), MOST_ROWS))]}
+    whole = max(call.end for call in calls) or 1.0
+    left = len(calls) - len(shown)
+    return table(
+        plural(len(calls), "call"),
+        [
+            *(("operation", ""), ("arguments", "wide"), ("effect", ""), ("what came of it", "")),
+            *(("asked at", "n"), ("took", "n"), ("answer, tokens", "n"), ("when", "track")),
+        ],
+        [_call_row(call, whole) for call in calls if id(call) in shown],
+        more=f"and {plural(left, 'more call')}: all are in the picture above" if left else "",
+    )
+
+
+def _call_row(call: CallFact, whole: float) -> list[Part]:
+    return [
+        _operation(call.operation),
+        _arguments(call),
+        _effect(call.effect),
+        _status(call),
+        duration(call.start),
+        duration(call.ms),
+        number(call.answer_tokens),
+        strip(call, whole),
+    ]
