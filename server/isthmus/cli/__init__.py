@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "search": "search the operations of all upstreams, as a model would",
     "exec": "run a program, as a model would",
     "policy": "explain what becomes of a call, and by which rule",
+    "skills": "list, show, review, edit and carry the functions that programs have saved",
     "lock": "write down what operations take and give, to compare with later",
     "check": "compare what operations take and give with the lock, for CI",
     "mock": "serve an upstream from its document or the lock, without the upstream",

@@ -22,9 +22,10 @@ from isthmus.model import Operation, Principal, UpstreamState
 from isthmus.ports import JournalStore
 from isthmus.service.catalogs import Catalogs
 from isthmus.skills.check import Facts, checked, example_in
+from isthmus.skills.making import Made, made
 from isthmus.skills.ranking import by_worth, ranked, worth
-from isthmus.skills.skill import Kept, Listed, Skill, Usage, check_description, check_name
-from isthmus.skills.standing import broken, contracts_of, used_by, writes
+from isthmus.skills.skill import Kept, Listed, Skill, Usage, check_name
+from isthmus.skills.standing import broken, writes
 from isthmus.skills.stubs import overview, shown
 
 SCOPE = "skills"
@@ -142,35 +143,28 @@ class Skills:
         if not self.saving:
             raise Refused("no skills are saved here", remedy="the operator can allow it (skills: {save: true})")
         await self.catalogs.looked_at()
-        made = await anyio.to_thread.run_sync(partial(self._made, principal, name, source, description))
-        skill, lock, before = made
-        if before is not None and before.skill.hash == skill.hash:
-            return f"{name} is saved already, as version {before.skill.version}"
-        skill = _with_origin(skill, origin, principal, await self._example(principal, origin, name), self.now())
-        await anyio.to_thread.run_sync(self.store.put, principal, skill, lock)
+        new, before = await anyio.to_thread.run_sync(partial(self._made, principal, name, source, description))
+        if before is not None and before.hash == new.skill.hash:
+            return f"{name} is saved already, as version {before.version}"
+        skill = _with_origin(new.skill, origin, principal, await self._example(principal, origin, name), self.now())
+        await anyio.to_thread.run_sync(self.store.put, principal, skill, new.lock)
         return f"saved {name}, version {skill.version}: `from skills import {name}` in any later program"
 
-    def _made(self, principal: Principal, name: str, source: str, description: str) -> tuple[Skill, str, Kept | None]:
-        source = source.replace("\r\n", "\n").strip("\n") + "\n"
+    def _made(self, principal: Principal, name: str, source: str, description: str) -> tuple[Made, Skill | None]:
         if self.clean(f"{description}\n{source}") != f"{description}\n{source}":
             raise InvalidArguments("the function holds a credential", hint="upstreams need none: leave it out")
-        facts = checked(name, source, self.upstreams)
-        self._check_needs(principal, name, facts)
-        operations = used_by(name, source, filter(self.visible, self.catalogs.catalog.operations))
-        before = self.store.get(principal, name)
-        skill = Skill(
-            name,
-            check_description(description),
-            source,
-            version=before.skill.version + 1 if before else 1,
-            uses=tuple(each.id for each in operations),
-        )
-        if before is not None and before.skill.is_reviewed and before.skill.hash != skill.hash:
+        check_name(name)
+        kept = self.store.get(principal, name)
+        before = kept.skill if kept else None
+        operations = filter(self.visible, self.catalogs.catalog.operations)
+        new = made(name, source, description, before=before, operations=operations, upstreams=self.upstreams)
+        self._check_needs(principal, name, new.facts)
+        if before is not None and before.is_reviewed and before.hash != new.skill.hash:
             raise Refused(
                 f"{name} has been reviewed by a person, and is not replaced by a program",
                 remedy=f"save it under another name; a person can replace it: isthmus skills edit {name}",
             )
-        return skill, contracts_of(operations), before
+        return new, before
 
     def _check_needs(self, principal: Principal, name: str, facts: Facts) -> None:
         for needed in facts.needs:

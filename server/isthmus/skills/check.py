@@ -40,7 +40,6 @@ class Facts:
 
     signature: str
     needs: tuple[str, ...]  # other skills
-    upstreams: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -87,8 +86,7 @@ def checked(name: str, source: str, upstreams: Collection[str]) -> Facts:
     _find_changes(function, (modules.keys() | set(upstreams)) - _own_names(function), faults)
     faults.raise_any(name)
     needs = sorted({each for each in modules.values() if each.startswith(f"{SKILLS}.")})
-    used = sorted(free & set(upstreams) | {m.partition(".")[2] for m in modules.values() if m.startswith("upstreams.")})
-    return Facts(signature, tuple(each.partition(".")[2] for each in needs), tuple(used))
+    return Facts(signature, tuple(each.partition(".")[2] for each in needs))
 
 
 def _parsed(name: str, source: str) -> ast.Module:

@@ -14,7 +14,8 @@
     def normalise_address(text: str) -> str:
         ...
 
-A file without a header is a skill, too: a person wrote it, its docstring is the description, and it counts as reviewed.
+A file without the first line is a skill, too: a person wrote it, and it counts as reviewed. Its description is in a line
+`# description:`, or else in its docstring.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def read(text: str, name: str) -> Skill:
         return _by_hand(text, name)
     if first[1] != name:
         raise InvalidArguments(f"it says that it is {first[1]!r}, and its file is called {name!r}", hint="rename one")
-    facts, source = _header(text)
+    facts, source = _header(text.partition("\n")[2])
     described = check_description(facts.get("description", ""))
     saved = _SAVED.fullmatch(facts.get("saved", ""))
     skill = Skill(
@@ -81,7 +82,7 @@ def _header(text: str) -> tuple[dict[str, str], str]:
     """The facts in the comments, each counted once, and what stands after them."""
     facts: dict[str, str] = {}
     lines = text.split("\n")
-    for number, line in enumerate(lines[1:], 1):
+    for number, line in enumerate(lines):
         found = _LINE.fullmatch(line.rstrip())
         if found is None:
             return facts, "\n".join(lines[number:]).strip("\n") + "\n"
@@ -90,8 +91,9 @@ def _header(text: str) -> tuple[dict[str, str], str]:
 
 
 def _by_hand(text: str, name: str) -> Skill:
-    source = text.strip("\n") + "\n"
-    skill = Skill(name, check_description(_docstring(source, name)[:MAX_DESCRIPTION]), source)
+    facts, source = _header(text.lstrip("\n"))
+    described = facts.get("description") or _docstring(source, name)[:MAX_DESCRIPTION]
+    skill = Skill(name, check_description(described), source)
     return replace(skill, reviewed=skill.hash)
 
 
