@@ -76,6 +76,16 @@ def test_a_misspelt_word_has_near_ones() -> None:
     assert INDEX.near("zzzz") == ()
 
 
+def test_a_misspelt_word_finds_what_was_meant() -> None:
+    assert found("list the issues of a reposotory")[0] == "github.issues.list_for_repo"
+    assert INDEX.search("list the issues of a reposotory").unmatched == ("reposotory",)
+
+
+def test_a_word_finds_what_another_word_says() -> None:
+    films = Index.build([operation("films.credits", "Get the cast of a movie"), *OPERATIONS])
+    assert films.search("actors of a film").hits[0].operation.id == "films.credits"
+
+
 def test_hits_are_limited_and_the_comparable_rest_is_counted() -> None:
     many = Index.build([operation(f"up.widget_{n}", "Frobnicate a widget") for n in range(50)])
     result = many.search("frobnicate widget", limit=8)

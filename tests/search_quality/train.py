@@ -1,7 +1,7 @@
 """Learns what the signals of the ranking are worth, and writes `server/isthmus/catalog/ranking.json`.
 
-    pip install lightgbm
-    python tests/search_quality/train.py --data DATA [--write] [--ablate]
+    pip install lightgbm numpy
+    python -m tests.search_quality.train --data DATA [--write] [--ablate]
 
 DATA holds `dev/queries.jsonl` and `corpora/`. First every family of sources is left out in turn, and ranked by what was
 learned from the others: these are the honest figures, and they are printed. So is what is lost without each group of
@@ -22,11 +22,19 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.catalog.index import Index
-from isthmus.catalog.ranking import SIGNALS
+from isthmus.catalog.ranking import EVIDENCE, SIGNALS, Ranker
+from tests.search_quality.crossed import catalogs, pairs
 from tests.search_quality.judged import Record, by_source, family, headline, operations, read_lines
 
 SEEDS = (1, 2, 3)
 ROUNDS = 150
+LOST = 0.01
+COMPARED = (
+    "relative", "upstream_best", "upstream_mean", "depth", "holes", "parameters", "one_", "writes", "asks_",
+    "leads_", "finds_", "name_length", "first_length", "description_length", "total", "rarest",
+)  # fmt: skip
+"""Signals that say how candidates compare, what they are, or how many there are: no evidence that any is meant."""
+
 CURVES = {
     "num_leaves": 2, "learning_rate": 0.15, "max_bin": 31, "min_data_in_leaf": 50, "lambda_l2": 5.0,
     "feature_fraction": 0.4, "verbose": -1, "deterministic": True, "force_row_wise": True, "num_threads": 1,
@@ -123,6 +131,92 @@ def curves(boosters: Sequence[Any], names: Sequence[str]) -> dict[str, dict[str,
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The evidence for the best hit of a query, and whether it was right to find one."""
+
+    family: str
+    source: str
+    evidence: list[float]
+    right: bool
+
+
+def cases(seen: Sequence[Seen], corpora: Path, ranker: Ranker) -> list[Case]:
+    """The judged queries that find something relevant, and the queries that are asked where nothing is for them."""
+    found = [
+        _case(each.query, each.rows, each.evidence, ranker, right=True)
+        for each in seen
+        if not set(ranked_by(ranker, each.rows, each.ids)[:10]).isdisjoint(each.query["relevant"])
+    ]
+    indexes = catalogs(corpora)
+    for query, name in pairs([each.query for each in seen], sorted(indexes)):
+        _, rows, evidence = indexes[name].signals(query["query"])
+        if rows:
+            found.append(_case(query, rows, evidence, ranker, right=False))
+    return found
+
+
+def ranked_by(ranker: Ranker, rows: Sequence[Sequence[float]], ids: Sequence[str]) -> list[str]:
+    """The ids in the order of a ranker."""
+    return [ids[place] for place in sorted(range(len(rows)), key=lambda place: -ranker.score(rows[place]))]
+
+
+def _case(query: Record, rows: list[list[float]], evidence: list[list[float]], ranker: Ranker, right: bool) -> Case:
+    best = max(range(len(rows)), key=lambda place: ranker.score(rows[place]))
+    return Case(family(query["source"]), query["source"], evidence[best], right)
+
+
+def learn_evidence(found: Sequence[Case]) -> Any:
+    """A booster of stumps that tells the right cases; all right ones together count as much as all others."""
+    lightgbm, numpy = import_module("lightgbm"), import_module("numpy")
+    rows = numpy.array([each.evidence for each in found])
+    for place, name in enumerate(SIGNALS + EVIDENCE):
+        if name.startswith(COMPARED):
+            rows[:, place] = 0
+    sizes = Counter((each.source, each.right) for each in found)
+    sources = Counter(right for _, right in sizes)
+    weights = [len(found) / sizes[each.source, each.right] / sources[each.right] / 2 for each in found]
+    settings = {**CURVES, "objective": "binary", "min_data_in_leaf": 30, "learning_rate": 0.1, "seed": 1}
+    return lightgbm.train(settings, lightgbm.Dataset(rows, [each.right for each in found], weight=weights), ROUNDS)
+
+
+def refused(found: Sequence[Case], scores: Sequence[float]) -> tuple[float, float]:
+    """From which score on a hit convinces, so that `LOST` of the right ones do not; the part of the others refused."""
+    right = sorted(score for each, score in zip(found, scores, strict=True) if each.right)
+    convincing = right[int(len(right) * LOST)]
+    others = [score for each, score in zip(found, scores, strict=True) if not each.right]
+    return convincing, sum(score < convincing for score in others) / len(others)
+
+
+def with_evidence(ranking: Record, found: Sequence[Case]) -> Record:
+    """The ranking with what convinces it, learned from all cases."""
+    ranking = ranking | {"evidence": curves([learn_evidence(found)], SIGNALS + EVIDENCE)}
+    ranker = Ranker.read(json.dumps(ranking))
+    convincing, part = refused(found, [ranker.evident(each.evidence) for each in found])
+    print(f"nothing, where nothing is: {part:.3f}, with {LOST:.0%} of the right answers lost; nothing left out")
+    return ranking | {"convincing": round(convincing, 4)}
+
+
+def report_refusals(found: Sequence[Case]) -> None:
+    """What part of the queries without a right answer is refused, at the price of `LOST`: each family left out."""
+    scores: dict[int, float] = {}
+    for one in sorted({each.family for each in found}):
+        booster = learn_evidence([each for each in found if each.family != one])
+        places = [place for place, each in enumerate(found) if each.family == one]
+        scores |= dict(
+            zip(places, booster.predict([found[place].evidence for place in places], raw_score=True), strict=True)
+        )
+    convincing, part = refused(found, [scores[place] for place in range(len(found))])
+    print(f"nothing, where nothing is: {part:.3f}, with {LOST:.0%} of the right answers lost; families left out")
+    for one in sorted({each.family for each in found}):
+        sides = [
+            [scores[n] < convincing for n, each in enumerate(found) if each.family == one and each.right is side]
+            for side in (True, False)
+        ]
+        lost, nothing = (f"{sum(side) / len(side):.3f}" if side else "    -" for side in sides)
+        print(f"  {one:28} lost {lost}   nothing {nothing}", flush=True)
+
+
 def report(title: str, seen: Iterable[Seen], answers: dict[str, list[str]], whole: bool = False) -> None:
     """Print the headlines, and each source if wanted."""
     sources = by_source([each.query for each in seen], answers)
@@ -158,8 +252,11 @@ def main() -> None:
     if arguments.ablate:
         for kind, names in groups().items():
             report(f"families left out, without {kind}", seen, left_out(seen, lambda each: each.family, names))
+    ranking = {"ranking": curves(learn(seen), SIGNALS), "evidence": {}, "convincing": 0}
+    found = cases(seen, arguments.data / "corpora", Ranker.read(json.dumps(ranking)))
+    report_refusals(found)
     if arguments.write:
-        content = {"ranking": curves(learn(seen), SIGNALS), "evidence": {}, "convincing": 0}
+        content = with_evidence(ranking, found)
         RANKING.write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -25,10 +25,10 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from isthmus.catalog.question import Question
+from isthmus.catalog.question import Question, Wanted
 from isthmus.catalog.ranking import Candidate, Entries, Facts, Ranker, Signals, Word, ranker
 from isthmus.catalog.reading import Field, Reading
-from isthmus.catalog.terms import ACTIONS, Analyzer
+from isthmus.catalog.terms import ACTIONS, Analyzer, stem
 from isthmus.catalog.thesaurus import SAME, Thesaurus, thesaurus
 from isthmus.model import Operation
 
@@ -36,6 +36,9 @@ Allowed = Callable[[Operation], bool]
 
 _CONTRAST = 3.0
 """Scores of the second stage apart by this make a hit e times as good. Nearly all that are relevant are within 4."""
+
+_SPELLABLE, _LIKE = 6, 0.85
+"""From how many letters on a word is taken for a misspelt one, and how like it the right one must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,9 @@ class Tuning:
     same: float = 0.5  # what a word's synonym counts for, as a part of its closeness
     suggested: float = 0.3  # and a word that it merely suggests
     widespread: int = 800  # a related word in more operations than this is not followed: it would find all of them
-    common: float = 0.1  # beyond this part of all operations a word is one that many have
     crowd: int = 5000  # beside other words, one in more operations than this finds nothing; the second stage counts it
     counted: int = 100  # operations of the first stage that are looked at for how many more match
-    looked_at: int = 50  # operations that reach the second stage
+    looked_at: int = 40  # operations that reach the second stage
     comparable: float = 0.5  # an operation with this part of the best score counts as one more that matches
 
 
@@ -134,7 +136,7 @@ class Index:
         question = Question.read(query, self._thesaurus)
         words = self._words(question)
         unmatched = tuple(word.wanted.word for word in words if not word.known)
-        candidates = self._candidates(question, words, upstream, allowed, limit) if self._tell(words) else []
+        candidates = self._candidates(question, words, upstream, allowed, limit)
         if not candidates:
             return Found(unmatched=unmatched)
         near = candidates[: max(limit, self._tuning.looked_at)]
@@ -157,22 +159,11 @@ class Index:
         operations = tuple(self._operations[each.place] for each in candidates)
         return operations, list(found.rows()), [found.evidence(each) for each in candidates]
 
-    def near(self, word: str, n: int = 3) -> tuple[str, ...]:
-        """Words that stand in operations and are written like `word`, the likeliest first."""
+    def near(self, word: str, n: int = 3, like: float = 0.75) -> tuple[str, ...]:
+        """Words that stand in operations and are written like `word`, the likeliest first; `like` is from 0 to 1."""
         word = word.lower()
         likely = [each for each in self._spellings.get(word[:1], ()) if abs(len(each) - len(word)) <= 2]
-        return tuple(difflib.get_close_matches(word, likely, n, 0.75))
-
-    def _tell(self, words: Sequence[Word]) -> bool:
-        """Whether the words that are known, where others are not, say that an operation is meant.
-
-        Verbs that nearly every API has do not, nor does a single word that many operations have.
-        """
-        if all(word.known or not word.wanted.word.isalpha() for word in words):
-            return True
-        nouns = [word for word in words if (word.known or word.related) and not word.wanted.action]
-        many = max(self._tuning.common * len(self._operations), 20)
-        return len(nouns) > 1 or any(word.number is None or len(self._places[word.number]) <= many for word in nouns)
+        return tuple(difflib.get_close_matches(word, likely, n, like))
 
     def _add(self, place: int, operation: Operation) -> None:
         reading = Reading.read(operation, self._analyzer)
@@ -238,8 +229,16 @@ class Index:
         for wanted in question.wanted:
             number = self._numbers.get(wanted.term)
             rarity = unheard if number is None else self._rarity[number]
-            words.append(Word(wanted, number, rarity, self._related.get(wanted.term, ())))
+            related = self._related.get(wanted.term) or (self._misspelt(wanted) if number is None else ())
+            words.append(Word(wanted, number, rarity, related))
         return words
+
+    def _misspelt(self, wanted: Wanted) -> tuple[tuple[int, float], ...]:
+        """The term that was meant, perhaps, by a word which stands nowhere and means nothing to the thesaurus."""
+        if not wanted.plain or len(wanted.word) < _SPELLABLE or wanted.term in self._thesaurus.related:
+            return ()
+        near = [self._numbers.get(stem(word)) for word in self.near(wanted.word, 1, _LIKE)]
+        return tuple((number, SAME) for number in near if number is not None)
 
     def _candidates(
         self, question: Question, words: list[Word], upstream: str | None, allowed: Allowed | None, limit: int

@@ -45,6 +45,11 @@ class Wanted:
         return verb_action(self.term)
 
     @property
+    def plain(self) -> bool:
+        """Whether it says what is wanted: it is no verb, value, name, filler or word for an identifier."""
+        return not (self.action or self.value or self.name or self.filler or self.term in ID_TERMS)
+
+    @property
     def weight(self) -> float:
         """What it counts for, before its rarity."""
         return float(self.count**0.5) * (_FILLER if self.filler else 1.0)

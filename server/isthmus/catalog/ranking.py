@@ -47,8 +47,16 @@ SIGNALS = (
 )  # fmt: skip
 """The signals, in the order of a row."""
 
-EVIDENCE = ("said_anywhere", "said_in_head", "meant_anywhere", "meant_in_head", "words", "unheard")
+EVIDENCE = (
+    "said_anywhere", "said_in_head", "meant_anywhere", "meant_in_head",
+    "nouns_said_anywhere", "nouns_said_in_head", "nouns_meant_anywhere", "nouns_meant_in_head",
+    "nouns_missing", "nouns_there", "words", "unheard",
+)  # fmt: skip
 """What is asked of the best candidate beside its signals: how much of all that the query says, it has."""
+
+_NOUNS_IN_HEAD = len(SIGNALS) + EVIDENCE.index("nouns_said_in_head")
+_NOUNS_THERE = len(SIGNALS) + EVIDENCE.index("nouns_there")
+_ALL = 0.999
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +207,21 @@ class Signals:
 
     def evidence(self, candidate: Candidate) -> list[float]:
         """The signals of a candidate and, in the order of `EVIDENCE`, how much of all that the query says, it has."""
-        row = self._row(candidate)
         said, meant = self._said(candidate.place)
+        heard = (*said, *meant)
         masses = [word.rarity * (0.5 if word.wanted.filler or word.wanted.value else 1.0) for word in self._words]
-        shares = _share(masses)
-        unheard = sum(each for each, word in zip(shares, self._words, strict=True) if not word.known)
-        totals = [sum(map(mul, shares, each)) for each in (*said, *meant)]
-        return [*row, *totals, float(len(self._words)), unheard]
+        plain = [float(word.wanted.plain) for word in self._words]
+        nouns = [mass * each for mass, each in zip(masses, plain, strict=True)]
+        missing = sum(each * (1 - near) for each, near in zip(plain, meant[0], strict=True))
+        return [
+            *self._row(candidate),
+            *(sum(map(mul, _share(masses), each)) for each in heard),
+            *(sum(map(mul, _share(nouns), each)) for each in heard),
+            missing,
+            sum(plain) - missing,
+            float(len(self._words)),
+            sum(each for each, word in zip(_share(masses), self._words, strict=True) if not word.known),
+        ]
 
     def _said(self, place: int) -> tuple[tuple[list[float], list[float]], tuple[list[float], list[float]]]:
         """For each word of the query whether the operation has it anywhere and in its head; and what is close to it."""
@@ -408,8 +424,13 @@ class Ranker:
         return _sum(self.ranking, row)
 
     def convinced(self, evidence: Sequence[float]) -> bool:
-        """Whether the best candidate of a search is meant at all."""
-        return _sum(self.evidence, evidence) >= self.convincing
+        """Whether the best candidate of a search is meant at all; it is where its head has every noun of the query."""
+        wholly = evidence[_NOUNS_IN_HEAD] > _ALL and evidence[_NOUNS_THERE] > 0
+        return wholly or self.evident(evidence) >= self.convincing
+
+    def evident(self, evidence: Sequence[float]) -> float:
+        """What the evidence for a candidate is worth together; comparable between searches."""
+        return _sum(self.evidence, evidence)
 
 
 @cache
