@@ -610,11 +610,21 @@ def _upstream(
         from isthmus.upstreams.http import Settings as HttpSettings
 
         return HttpUpstream(name, config, HttpSettings(folder=base, answer_bytes=configuration.limits.answer_bytes))
+    from isthmus.upstreams.by_principal import ByPrincipal
     from isthmus.upstreams.mcp import McpUpstream
 
-    return McpUpstream(
-        config, name, answer_bytes=configuration.limits.answer_bytes, problems=validation.answer_problems
-    )
+    def connected(config: UpstreamConfig) -> McpUpstream:
+        return McpUpstream(
+            config, name, answer_bytes=configuration.limits.answer_bytes, problems=validation.answer_problems
+        )
+
+    def own(principal: Principal) -> McpUpstream:
+        return connected(config.model_copy(update={"auth": config.auth_for.get(principal.name)}))
+
+    several = configuration.http is not None and configuration.http.authenticates
+    if config.command is not None or config.shared or not several:
+        return connected(config)
+    return ByPrincipal(connected(config), own)
 
 
 def _is_small(value: Any, most: int = 2000) -> bool:

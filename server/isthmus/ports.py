@@ -137,6 +137,19 @@ class Sandbox(Protocol):
         ...
 
 
+class Held(Protocol):
+    """A session that is this server's for now: no other server that is given the same place holds it."""
+
+    @property
+    def mark(self) -> int:
+        """Changes whenever a server has held the session."""
+        ...
+
+    def release(self) -> int:
+        """Give it back, as used just now; the mark that it has from now on."""
+        ...
+
+
 class Workspaces(Protocol):
     """Where the files of sessions are kept: a later server that is given the same place finds them by the handle."""
 
@@ -150,6 +163,14 @@ class Workspaces(Protocol):
 
     def touch(self, principal: Principal, handle: str) -> None:
         """The session was used just now."""
+        ...
+
+    def hold(self, principal: Principal, handle: str) -> Held | None:
+        """Take the session for this server; None while another holds it. At once.
+
+        Raises:
+            InternalError: it cannot be held.
+        """
         ...
 
     def find(self, principal: Principal, handle: str) -> Path | None:

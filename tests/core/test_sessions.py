@@ -225,3 +225,41 @@ async def test_closing_ends_every_guest(tmp_path: Path) -> None:
     await house.sessions.close()
     assert alive(*sessions) == [False, False, False]
     assert not any(guest.alive for guest in house.sandbox.guests)
+
+
+async def test_a_session_that_went_on_in_another_server_is_not_taken_up_where_this_one_left_it(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    session = await house.used()
+    there = await house.server().find(ALICE, session.handle)
+    house.clock.now += 1
+    async with there.turn:
+        assert there.turn.others
+    async with session.turn:
+        await session.revisit()
+    assert (session.guest, session.dropped) == (None, "the session went on in another server")
+    assert session.may_hold("anything")  # what it holds by now, only its journal knows
+
+
+async def test_a_session_that_only_this_server_used_keeps_its_guest(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    session = await house.used()
+    guest = session.guest
+    await house.used(handle=session.handle)
+    async with session.turn:
+        await session.revisit()
+    assert session.guest is guest
+
+
+async def test_a_program_waits_while_another_server_runs_one_in_the_session(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    session = await house.used()
+    there = await house.server().find(ALICE, session.handle)
+    await there.turn.acquire()
+    with anyio.move_on_after(0.05) as waiting:
+        await session.turn.acquire()
+    assert waiting.cancelled_caught
+    assert not session.turn.locked()
+    there.turn.release()
+    with anyio.fail_after(5):
+        await session.turn.acquire()
+    session.turn.release()

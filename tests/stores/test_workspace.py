@@ -1,5 +1,6 @@
 """Where the files of sessions are kept, and for how long."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,3 +104,38 @@ def test_no_room_is_an_error_of_ours_with_a_remedy(tmp_path: Path, clock: Clock)
     with pytest.raises(InternalError) as raised:
         Workspaces(tmp_path / "sessions", Kept(1.0, 1, 1), clock).open(ALICE, "s-1")
     assert "data:" in raised.value.hint
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="directories cannot be locked there")
+def test_a_session_is_held_by_one_server_and_marked_when_it_gives_it_back(tmp_path: Path) -> None:
+    now = iter(range(1000, 2000))
+    kept, other = (Workspaces(tmp_path, Kept(1e6, 9, 9), lambda: next(now)) for _ in range(2))
+    kept.open(ALICE, "s-1")
+    held = kept.hold(ALICE, "s-1")
+    assert held is not None
+    assert other.hold(ALICE, "s-1") is None
+    mark = held.release()
+    again = other.hold(ALICE, "s-1")
+    assert again is not None
+    assert again.mark == mark
+    assert again.release() != mark
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="directories cannot be locked there")
+def test_a_session_that_another_server_holds_is_not_removed(tmp_path: Path) -> None:
+    now = iter(range(1000, 2000))
+    kept, other = (Workspaces(tmp_path, Kept(0.5, 9, 9), lambda: next(now)) for _ in range(2))
+    kept.open(ALICE, "s-1")
+    held = kept.hold(ALICE, "s-1")
+    assert held is not None
+    assert other.expire(ALICE, ()) == []
+    held.release()
+    assert other.expire(ALICE, ()) == ["s-1"]
+
+
+def test_a_session_whose_files_have_expired_can_be_held_all_the_same(tmp_path: Path) -> None:
+    kept = Workspaces(tmp_path, Kept(1e6, 9, 9), lambda: 5.0)
+    held = kept.hold(ALICE, "s-1")
+    assert held is not None
+    held.release()
+    assert kept.find(ALICE, "s-1") is not None

@@ -1,4 +1,10 @@
-"""Credentials that stand in the configuration: the same for every principal."""
+"""Credentials that stand in the configuration: the operator's own, and those of principals.
+
+    local            whoever runs Isthmus, over stdio or unnamed on this machine: `auth`
+    another one      the entry of `auth_for` that is called so; or `auth`, if the upstream is `shared`
+
+Where there is neither, a principal is refused: nobody comes to use another's credential because nobody thought of it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from isthmus.config.model import Auth, UpstreamConfig
-from isthmus.errors import ConfigurationError
+from isthmus.errors import ConfigurationError, PermissionDenied
 from isthmus.model import Credential, Principal
 
 _UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
@@ -16,7 +22,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 class StaticCredentials:
-    """A CredentialSource that resolves `auth` of each upstream once, when it is made.
+    """A CredentialSource that resolves `auth` and `auth_for` of each upstream once, when it is made.
 
     Values for security schemes (`auth.schemes`) stay under their names: the upstream, which has the document,
     knows their places.
@@ -32,17 +38,39 @@ class StaticCredentials:
             for name, config in configs.items()
             if config.auth is not None
         }
-        self._secrets = frozenset(
-            secret for config in configs.values() if config.auth is not None for secret in secrets_of(config.auth)
-        )
+        self._of_principals = {
+            (name, who): credential_from(auth, f"upstreams.{name}.auth_for.{who}")
+            for name, config in configs.items()
+            for who, auth in config.auth_for.items()
+        }
+        self._guarded = frozenset(name for name, config in configs.items() if _is_guarded(config))
+        every = [auth for config in configs.values() for auth in (config.auth, *config.auth_for.values())]
+        self._secrets = frozenset(secret for auth in every if auth is not None for secret in secrets_of(auth))
 
-    async def credential(self, upstream: str, principal: Principal) -> Credential | None:  # noqa: ARG002 (the port's)
-        """What the configuration says `upstream` accepts, whoever asks; None where it says nothing."""
+    async def credential(self, upstream: str, principal: Principal) -> Credential | None:
+        """What the configuration says `upstream` accepts from a principal; None where it says nothing.
+
+        Raises:
+            PermissionDenied: it is the operator's own, and not shared.
+        """
+        if (own := self._of_principals.get((upstream, principal.name))) is not None:
+            return own
+        if principal != Principal() and upstream in self._guarded:
+            raise PermissionDenied(
+                f"{upstream} has no credential for {principal.name}",
+                hint=f"the operator can add one to upstreams.{upstream}.auth_for in isthmus.yaml, or share his own "
+                "with everybody, as shared: true",
+            )
         return self._credentials.get(upstream)
 
     def secrets(self) -> frozenset[str]:
         """All values that must never be seen, for the Redactor."""
         return self._secrets
+
+
+def _is_guarded(config: UpstreamConfig) -> bool:
+    """Whether what it is used with is somebody's own. A command has its operator's files and environment."""
+    return not config.shared and bool(config.auth or config.auth_for or config.command)
 
 
 def credential_from(auth: Auth, place: str = "auth") -> Credential:

@@ -18,6 +18,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import anyio
 
@@ -27,6 +28,18 @@ from isthmus.ports import Guest
 
 START = 0.05
 """Seconds that an execution counts as starting once it has its guest, unless it waits or ends before."""
+
+
+class Turn(Protocol):
+    """A session's: one execution at a time."""
+
+    async def acquire(self) -> None:
+        """Wait for it."""
+        ...
+
+    def release(self) -> None:
+        """Let another have it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +66,7 @@ class Ticket:
     _timer: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
-    async def place(self, turn: anyio.Lock, seconds: float) -> AsyncIterator[None]:
+    async def place(self, turn: Turn, seconds: float) -> AsyncIterator[None]:
         """Wait for the session's turn and then for a place, at most `seconds` in all; hold both.
 
         Raises:

@@ -216,6 +216,7 @@ class Run:
     async def _begin(self, went_on: Continuation | None) -> Transcript | None:
         """A guest, and the journal. What is given crossed the door in a server that is gone, and comes first."""
         service, history = self.service, self.service.history
+        await self.session.revisit()
         if went_on is not None and not went_on.ended:
             if self._is_same(went_on) and (recovered := await history.recover(self.session, self.continues)):
                 return self._resume(went_on, recovered[1])
@@ -280,8 +281,6 @@ class Run:
     async def _enter(self) -> tuple[bool, bool]:
         """Have a guest. Gives whether it has run nothing yet, and whether the workspace is empty then."""
         session, history = self.session, self.service.history
-        if session.guest is not None and not session.guest.alive:
-            await session.drop("its worker was ended from outside")
         if session.dropped and await history.rebuild(session):
             session.dropped = ""
         fresh = session.guest is None

@@ -20,13 +20,16 @@ import anyio.to_thread
 
 from isthmus.errors import NotFound
 from isthmus.model import Principal
-from isthmus.ports import Guest, Sandbox, Workspaces
+from isthmus.ports import Guest, Held, Sandbox, Workspaces
 
 TEND_EVERY = 5.0
 """Seconds between two looks at what has become too old."""
 
 TENDED_BETWEEN = 720
 """Such looks between two at the files of everyone, also of those who have not come for long."""
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.1
+"""Seconds between two attempts to have a session that another server has."""
 
 _MIB = 1 << 20
 
@@ -41,6 +44,58 @@ class Bounds:
     session_idle: float
 
 
+class Turn:
+    """One execution of a session at a time, here and in the other servers that have the same place for its files.
+
+    `take` takes the session for this server, where others may have it. `others` tells, while the turn is held, whether
+    one of them has had it since this server had.
+    """
+
+    def __init__(self, take: Callable[[], Held | None] | None) -> None:
+        self._take = take
+        self._here = anyio.Lock()
+        self._held: Held | None = None
+        self._mark = 0
+        self.others = False
+
+    async def acquire(self) -> None:
+        """Wait for the turn: behind those who wait here, and then for no other server to have the session."""
+        await self._here.acquire()
+        try:
+            if self._take is not None:
+                self._held = await _taken(self._take)
+                self.others = self._held.mark != self._mark
+        except BaseException:
+            self._here.release()
+            raise
+
+    def release(self) -> None:
+        """Let another have it."""
+        if self._held is not None:
+            self._mark = self._held.release()
+            self._held = None
+        self._here.release()
+
+    def locked(self) -> bool:
+        """Whether somebody has it, or is about to, in this server."""
+        return self._here.locked()
+
+    async def __aenter__(self) -> None:
+        await self.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.release()
+
+
+async def _taken(take: Callable[[], Held | None]) -> Held:
+    """Have a session as soon as no other server has it; locks of files tell nobody that they are free."""
+    pause = SHORTEST_PAUSE
+    while (held := take()) is None:
+        await anyio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+    return held
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """One session. `dropped` says why its variables are gone, until that was told, or they were rebuilt."""
@@ -53,7 +108,7 @@ class Session:
     dropped: str = ""
     memory: int = 0  # bytes of its worker, when it was last at rest
     names: frozenset[str] | None = frozenset()  # its variables; None where not all of them are known
-    turn: anyio.Lock = field(default_factory=anyio.Lock)  # one execution at a time
+    turn: Turn = field(default_factory=lambda: Turn(None))  # one execution at a time
 
     async def enter(self, sandbox: Sandbox, *, last_spare: bool = True) -> Guest:
         """The session's guest: its own where it lives, else another on the same workspace.
@@ -66,6 +121,14 @@ class Session:
             self.guest = await sandbox.open(self.workspace, last_spare=last_spare)
             self.names = frozenset()
         return self.guest
+
+    async def revisit(self) -> None:
+        """Once it has its turn: end the guest where it is not what the session has come to."""
+        if self.guest is not None and not self.guest.alive:
+            await self.drop("its worker was ended from outside")
+        elif self.guest is not None and self.turn.others:
+            await self.drop("the session went on in another server")
+            self.names = None
 
     def may_hold(self, name: str) -> bool:
         """Whether a name may stand for something of the session's own: a variable, or a module that was imported."""
@@ -129,7 +192,6 @@ class Sessions:
         """An execution of the session has ended: it rests, and where too much rests, others are evicted."""
         session.used = self.clock()
         self._resting.pop(session.handle, None)
-        self.workspaces.touch(session.principal, session.handle)
         if session.guest is not None:
             session.memory = session.guest.memory_bytes
             self._resting[session.handle] = session
@@ -198,12 +260,13 @@ class Sessions:
                 hint='leave `session` out for your own session, or pass "new"',
             )
         session = self._open(principal, handle)
-        session.dropped = "the server was restarted"
+        session.dropped, session.names = "the server was restarted", None
         return session
 
     def _open(self, principal: Principal, handle: str) -> Session:
         workspace = self.workspaces.open(principal, handle)
-        session = self._sessions[handle] = Session(handle, principal, workspace, self.clock())
+        turn = Turn(partial(self.workspaces.hold, principal, handle))
+        session = self._sessions[handle] = Session(handle, principal, workspace, self.clock(), turn=turn)
         self._untended.add(principal)
         return session
 

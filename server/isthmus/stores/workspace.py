@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -32,6 +33,40 @@ class Kept:
     seconds: float
     sessions: int
     mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Implements the port `Held`: a session's directory, open and locked."""
+
+    descriptor: int
+    mark: int
+    now: Callable[[], float]
+
+    @classmethod
+    def of(cls, home: Path, now: Callable[[], float]) -> Hold | None:
+        """Lock a directory; None where another process has it.
+
+        Raises:
+            InternalError: it cannot be opened.
+        """
+        try:
+            descriptor = os.open(home, os.O_RDONLY)
+        except OSError as error:
+            raise InternalError(f"the session cannot be held: {error.strerror}") from None
+        if not _locked(descriptor):
+            os.close(descriptor)
+            return None
+        return cls(descriptor, os.fstat(descriptor).st_mtime_ns, now)
+
+    def release(self) -> int:
+        """See the port."""
+        now = self.now()
+        try:
+            os.utime(self.descriptor, (now, now))
+            return os.fstat(self.descriptor).st_mtime_ns
+        finally:
+            os.close(self.descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +96,13 @@ class Workspaces:
         with contextlib.suppress(OSError):  # removed by another server, perhaps
             os.utime(self._home(principal) / handle, (now, now))
 
+    def hold(self, principal: Principal, handle: str) -> Hold | None:
+        """See the port."""
+        home = self._home(principal) / handle
+        if not home.is_dir():
+            self.open(principal, handle)  # it had expired, for another server
+        return Hold.of(home, self.now)
+
     def find(self, principal: Principal, handle: str) -> Path | None:
         """See the port."""
         if not _HANDLE.fullmatch(handle):
@@ -87,11 +129,41 @@ class Workspaces:
             if path.name in busy:
                 continue
             left -= used_bytes(path, left)
-            if now - used > self.kept.seconds or number >= self.kept.sessions or left < 0:
+            too_much = now - used > self.kept.seconds or number >= self.kept.sessions or left < 0
+            if too_much and not _is_held(path):
                 yield path
 
     def _home(self, principal: Principal) -> Path:
         return self.root / hashlib.sha256(principal.name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _is_held(home: Path) -> bool:
+    """Whether a server, this one or another, holds the session."""
+    try:
+        hold = Hold.of(home, lambda: 0.0)
+    except InternalError:
+        return False
+    if hold is not None:
+        os.close(hold.descriptor)
+    return hold is None
+
+
+if sys.platform == "win32":
+
+    def _locked(_descriptor: int) -> bool:
+        """Directories cannot be locked there: a folder for data is one server's."""
+        return True
+
+else:
+    import fcntl
+
+    def _locked(descriptor: int) -> bool:
+        """Lock an open directory until it is closed; False where another process has."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
 
 
 def _times(home: Path) -> Iterator[tuple[float, Path]]:
