@@ -171,3 +171,8 @@ def test_reserved_and_builtin_upstream_names_are_suffixed() -> None:
     assert upstream_name("search") == "search_api"
     assert upstream_name("print") == "print_api"
     assert upstream_name("My-Server") == "my_server"
+
+
+@pytest.mark.parametrize("unit", ["7", "A7", "a", "A", "Aa", "7A7", "OAuth2", "_", "é7"])
+def test_a_long_run_of_anything_is_taken_apart_in_a_moment(unit: str) -> None:
+    assert identifier(f"gD{unit * 3_000}al-it")  # what backtracks would take years

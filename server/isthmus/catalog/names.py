@@ -42,7 +42,7 @@ _WORDS = re.compile(
     r"(?:OAuth\d*|IPv[46]|GitHub|GitLab|GraphQL|PostgreSQL|MySQL|YouTube)(?![a-z])"
     r"|[A-Z]{2,}s(?![a-z])"  # IDs, URLs, APIs
     r"|[A-Z]+\d*(?=[A-Z][a-z])"  # the HTTP of HTTPServer
-    r"|[A-Z]+(?:\d+[A-Z]*)*(?![A-Za-z0-9])"  # EC2, B2B
+    r"|[A-Z]++(?:\d++[A-Z]++)*+\d*+(?![A-Za-z0-9])"  # EC2, B2B; possessive, as strangers choose the text
     r"|[A-Z]+[a-z0-9]*"
     r"|[a-z0-9]+"
 )
