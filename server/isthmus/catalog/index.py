@@ -122,7 +122,10 @@ class Index:
     @classmethod
     def build(cls, operations: Iterable[Operation], tuning: Tuning | None = None) -> Index:
         """The index over these operations; 10,000 take a few seconds, once."""
-        return cls(tuple(operations), tuning or Tuning(), thesaurus(), ranker())
+        listed = tuple(operations)
+        # A server begins with an empty catalog, and must answer before there is time to read the thesaurus.
+        words, ranked = (thesaurus(), ranker()) if listed else (Thesaurus(), Ranker())
+        return cls(listed, tuning or Tuning(), words, ranked)
 
     def __len__(self) -> int:
         return len(self._operations)

@@ -404,9 +404,9 @@ class Curve:
 class Ranker:
     """What every signal is worth, and from which sum of evidence on an operation is taken to be meant."""
 
-    ranking: tuple[Curve, ...]
-    evidence: tuple[Curve, ...]
-    convincing: float
+    ranking: tuple[Curve, ...] = ()
+    evidence: tuple[Curve, ...] = ()
+    convincing: float = 0.0
 
     @classmethod
     def read(cls, text: str) -> Ranker:

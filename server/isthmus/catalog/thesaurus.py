@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
@@ -22,8 +22,8 @@ SAME, SUGGESTED, SUGGESTS = 0.6, 0.35, 0.2
 class Thesaurus:
     """Terms (stemmed words) and the terms that they suggest, each with its closeness; and words that say little."""
 
-    related: Mapping[str, Mapping[str, float]]
-    filler: frozenset[str]  # words, not terms: as they are written
+    related: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    filler: frozenset[str] = frozenset()  # words, not terms: as they are written
 
     @classmethod
     def read(cls, lines: Iterable[str], filler: Iterable[str]) -> Thesaurus:
@@ -33,9 +33,11 @@ class Thesaurus:
         {'film': 0.6, 'actor': 0.35}
         """
         related: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        stems = cache(stem)
         for line in _content(lines):
-            alike, _, suggested = line.partition("|")
-            _relate(related, _terms(alike), _terms(suggested))
+            words = (part.split() for part in line.split("|", 1))
+            terms = [[stems(word) for word in each if word not in STOP_WORDS] for each in words]
+            _relate(related, terms[0], terms[1] if len(terms) > 1 else [])
         return cls(dict(related), frozenset(word for line in _content(filler) for word in line.split()))
 
 
@@ -49,10 +51,6 @@ def thesaurus() -> Thesaurus:
 
 def _content(lines: Iterable[str]) -> Iterator[str]:
     return (line for line in lines if line.strip() and not line.startswith("#"))
-
-
-def _terms(words: str) -> list[str]:
-    return [stem(word) for word in words.split() if word not in STOP_WORDS]
 
 
 def _relate(related: defaultdict[str, dict[str, float]], alike: list[str], suggested: list[str]) -> None:
