@@ -28,6 +28,7 @@ FLOORS = {
             "isthmus.coercion",
             "isthmus.validation",
             "isthmus.redaction",
+            "isthmus.privacy",
             "isthmus.contracts",
             "isthmus.preflight",
             "isthmus.certainty",

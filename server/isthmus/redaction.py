@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from itertools import count
+from operator import is_
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -26,8 +28,8 @@ class Redactor:
     __slots__ = ("_bytes", "_forms")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets if len(secret) >= MIN_SECRET for form in _forms(secret)}
-        self._forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))
+        found = {form for secret in secrets if len(secret) >= MIN_SECRET for form in forms(secret)}
+        self._forms = tuple(sorted(found, key=lambda form: (-len(form), form)))
         self._bytes = tuple(form.encode("utf-8", "surrogatepass") for form in self._forms)
 
     def __repr__(self) -> str:
@@ -42,29 +44,12 @@ class Redactor:
 
     def data(self, value: Any) -> Any:
         """Plain data (bytes anywhere) without any secret, in values and in keys; itself where it holds none."""
-        return self._data(value, 0) if self._forms else value
+        return rewritten(value, self._leaf) if self._forms else value
 
-    def _data(self, value: Any, depth: int) -> Any:
+    def _leaf(self, value: Any) -> Any:
         if isinstance(value, str):
             return self.text(value)
-        if isinstance(value, bytes):
-            return self._raw(value)
-        if depth > _MAX_DEPTH:
-            return MARK if isinstance(value, dict | list | tuple) else value
-        if isinstance(value, dict):
-            return self._mapping(value, depth)
-        if isinstance(value, list | tuple):
-            cleaned = [self._data(item, depth + 1) for item in value]
-            return value if all(new is old for new, old in zip(cleaned, value, strict=True)) else cleaned
-        return value
-
-    def _mapping(self, value: dict[Any, Any], depth: int) -> dict[Any, Any]:
-        cleaned = {self._data(key, depth + 1): self._data(item, depth + 1) for key, item in value.items()}
-        same = len(cleaned) == len(value) and all(
-            key is old_key and item is old
-            for (key, item), (old_key, old) in zip(cleaned.items(), value.items(), strict=True)
-        )
-        return value if same else cleaned
+        return self._raw(value) if isinstance(value, bytes) else value
 
     def _raw(self, value: bytes) -> bytes:
         for form in self._bytes:
@@ -73,7 +58,42 @@ class Redactor:
         return value
 
 
-def _forms(secret: str) -> Iterator[str]:
+Leaf = Callable[[Any], Any]
+"""What becomes of a value that is no container, or of a key."""
+
+
+def rewritten(value: Any, leaf: Leaf, key: Leaf | None = None, depth: int = 0) -> Any:
+    """Plain data with each leaf, and each key, as the functions have it; itself where they change nothing.
+
+    What is nested too deep to be looked at becomes a mark.
+    """
+    if isinstance(value, dict):
+        if depth > _MAX_DEPTH:
+            return MARK
+        return _mapping(value, leaf, key or leaf, depth)
+    if isinstance(value, list | tuple):
+        if depth > _MAX_DEPTH:
+            return MARK
+        new = [rewritten(item, leaf, key, depth + 1) for item in value]
+        return value if all(map(is_, new, value)) else new
+    return leaf(value)
+
+
+def _mapping(value: dict[Any, Any], leaf: Leaf, key: Leaf, depth: int) -> dict[Any, Any]:
+    new: dict[Any, Any] = {}
+    for name, item in value.items():
+        shown = key(name)
+        new[shown if shown not in new else another(shown, new)] = rewritten(item, leaf, key, depth + 1)
+    same = all(map(is_, new, value)) and all(map(is_, new.values(), value.values()))
+    return value if same else new
+
+
+def another(name: Any, taken: Container[Any]) -> str:
+    """Two keys that have become one: the second is told apart by a number."""
+    return next(other for number in count(2) if (other := f"{name} ({number})") not in taken)
+
+
+def forms(secret: str) -> Iterator[str]:
     """The secret as it is, in URLs, in JSON, and in Base64: by itself and in the midst of something longer."""
     yield secret
     yield quote(secret, safe="", errors="replace")
@@ -82,19 +102,20 @@ def _forms(secret: str) -> Iterator[str]:
     yield quote(secret, safe="", errors="replace").lower()
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    raw = secret.encode("utf-8", "surrogatepass")
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield from _base64_forms(raw, encode)
+    yield from base64_forms(secret)
 
 
-def _base64_forms(raw: bytes, encode: Any) -> Iterator[str]:
+def base64_forms(secret: str) -> Iterator[str]:
     """Base64 works on three bytes at a time, so there are three ways for a secret to lie in a longer text.
 
-    Of each, only the characters are taken that depend on nothing but the secret.
+    Of each, only the characters are taken that depend on nothing but the secret. There are two alphabets.
     """
+    raw = secret.encode("utf-8", "surrogatepass")
     for before in range(3):
-        text: str = encode(b"\0" * before + raw).decode().rstrip("=")
         start = (before * 8 + 5) // 6
         end = (before + len(raw)) * 8 // 6
         if end - start >= _MIN_BASE64:
-            yield text[start:end]
+            text = base64.b64encode(b"\0" * before + raw).decode()[start:end]
+            yield text
+            if "+" in text or "/" in text:
+                yield text.replace("+", "-").replace("/", "_")

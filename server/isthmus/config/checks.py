@@ -18,6 +18,7 @@ from isthmus.config.clients import GLOBS
 from isthmus.config.faults import Findings, Place, nearest, quoted
 from isthmus.config.http_checks import check_http
 from isthmus.config.nodes import Node, node_at, plain
+from isthmus.config.private_checks import check_private, private_globs
 
 KINDS = ("openapi", "command", "url")
 """What an upstream is one of."""
@@ -45,6 +46,7 @@ def check(root: Node, folder: Path, home: str | None, findings: Findings) -> Nod
             root = root.with_entries({**root.entries, key: _absolute(path, folder, home)})
     root = _with_skills(root, folder, home, findings)
     check_http(root, findings)
+    check_private(root, findings)
     upstreams = root.entries.get("upstreams")
     if upstreams is None:
         _check_policy(root, [], findings)
@@ -256,6 +258,7 @@ def _globs(root: Node) -> Iterator[Node]:
             yield node
     if (flow := node_at(root, ("policy", "flow"))) is not None:
         yield from flow.entries.values()
+    yield from private_globs(root)
     rules = node_at(root, ("policy", "rules"))
     for rule in rules.items if rules else ():
         if (operations := rule.entries.get("operations")) is not None:

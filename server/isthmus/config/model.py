@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr
 
 from isthmus.config.closed import Closed as _Closed
 from isthmus.config.http import HttpConfig
+from isthmus.config.private import PrivateConfig
 from isthmus.config.skills import SkillsConfig
 from isthmus.model import Effect
 
@@ -272,6 +273,9 @@ class Configuration(_Closed):
         default=None, description="How `isthmus serve --http` is reached, and by whom; by default, on 127.0.0.1 only."
     )
     skills: SkillsConfig = Field(default=SkillsConfig(), description="Functions that programs save for later ones.")
+    private: PrivateConfig | None = Field(
+        default=None, description="What of upstreams' answers the model need not see; by default, nothing."
+    )
     lock: str | None = Field(
         default=None,
         min_length=1,

@@ -1,0 +1,327 @@
+"""What stands between one session and the values that are private in it: on their way in, out, and to the model.
+
+answer     taken(operation, value)      what is sealed becomes tokens before a program sees it; what is masked is noted
+arguments  released(call)               tokens become values again, where they may go
+all else   shown(value), report(...)    values become tokens, in whatever form they are recognised
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import is_
+from typing import Any, Protocol
+
+from isthmus.errors import InvalidArguments, IsthmusError, LimitExceeded, Refused, UpstreamError
+from isthmus.model import Call, CallRecord, Operation, Report
+from isthmus.privacy.kinds import Found, find
+from isthmus.privacy.paths import Key, Path, State, below
+from isthmus.privacy.rules import TEXT, Field, Rules
+from isthmus.privacy.vault import Met, Vault
+from isthmus.redaction import MARK, another, rewritten
+from isthmus_sandbox.protocol import Failure
+
+
+class Kept(Protocol):
+    """Where a session's vault outlives the process."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether another server has added to it since it was read."""
+        ...
+
+    def read(self) -> Iterable[Met]:
+        """All that was kept, in order."""
+        ...
+
+    def append(self, met: Sequence[Met]) -> None:
+        """Keep these, too; when it returns, they outlive the process."""
+        ...
+
+
+MAX_DEPTH = 200
+"""Containers within containers that are looked into."""
+
+
+@dataclass(slots=True, eq=False)
+class Veil:
+    """The rules, and one session's vault. What is new in that is in `kept` before any of it is used."""
+
+    rules: Rules
+    vault: Vault
+    kept: Kept
+    _told: bool = False
+    _readers: dict[str, _Reader] = field(default_factory=dict)
+
+    @classmethod
+    def opened(cls, rules: Rules, kept: Kept) -> Veil:
+        """The veil of a session, which knows what it has met before."""
+        vault = Vault(rules.names, rules.values)
+        vault.learn(kept.read())
+        return cls(rules, vault, kept)
+
+    def taken(self, operation: Operation, value: Any) -> Any:
+        """An upstream's answer as programs may see it; itself where nothing in it is private.
+
+        Raises:
+            LimitExceeded: the session has met too many private values.
+        """
+        value = self._reader(operation).read(value)
+        self._settle()
+        return rewritten(value, self.vault.sealing) if self.vault.hides else value
+
+    def released(self, call: Call) -> Call:
+        """The call with values in the place of tokens, in its own upstream's spelling where that has one.
+
+        Raises:
+            Refused: a value may not go there.
+            InvalidArguments: a token stands for nothing.
+        """
+        leaf = partial(self._released, call.operation)
+        arguments = rewritten(call.arguments, leaf, lambda key: str(leaf(key)))
+        return call if arguments is call.arguments else replace(call, arguments=arguments)
+
+    def seen(self, call: Call) -> Call:
+        """The call as a person or a record may see it: with tokens in the place of values."""
+        arguments = self.shown(call.arguments)
+        return call if arguments is call.arguments else replace(call, arguments=arguments)
+
+    def holds_tokens(self, value: Any) -> bool:
+        """Whether a literal of a program stands for something else than itself."""
+        return self.vault.pattern.search(repr(value)) is not None
+
+    def failed(self, operation: Operation, error: IsthmusError) -> IsthmusError:
+        """The error, of which nothing private may be seen by programs, either."""
+        reader = self._reader(operation)
+
+        def taken(value: Any) -> Any:
+            return rewritten(reader.read(value), self.vault.sealing)
+
+        error.message, error.hint = str(taken(error.message)), str(taken(error.hint))
+        error.args = (error.message,)
+        if isinstance(error, UpstreamError):
+            error.body = taken(error.body)
+        self._settle()
+        return error
+
+    def shown(self, value: Any) -> Any:
+        """Plain data, or a text, as the model may see it."""
+        kinds = self.rules.kinds
+        leaf = partial(self._masked, kinds) if kinds else self.vault.masking
+        value = rewritten(value, leaf, lambda key: str(leaf(key)))
+        self._settle()
+        return value
+
+    def report(self, report: Report) -> Report:
+        """A report as the model may see it; the first one with tokens says what they are."""
+        hidden = replace(
+            report,
+            value=self.shown(report.value),
+            output=self.shown(report.output),
+            error=self.failure(report.error),
+            notes=tuple(map(self.shown, report.notes)),
+            calls=tuple(map(self._record, report.calls)),
+            changes=tuple(replace(each, arguments=self.shown(each.arguments)) for each in report.changes),
+        )
+        if self._told or not len(self.vault):
+            return hidden
+        self._told = True
+        return replace(hidden, notes=(*hidden.notes, self._explanation()))
+
+    def failure(self, failure: Failure | None) -> Failure | None:
+        """A failure as the model may see it."""
+        if failure is None:
+            return None
+        shown = {name: self.shown(getattr(failure, name)) for name in ("type", "message", "trace", "hint")}
+        return replace(failure, **shown)
+
+    def _record(self, record: CallRecord) -> CallRecord:
+        return replace(record, warnings=tuple(map(self.shown, record.warnings))) if record.warnings else record
+
+    def _explanation(self) -> str:
+        kinds = sorted({token.strip("[]").rpartition("_")[0] for token in self.vault.tokens()})
+        names = ", ".join(f"[{kind}_n]" for kind in kinds[:6])
+        use = "programs see the values themselves" if self.rules.masks else "programs see the tokens, too"
+        return (
+            f"{names} stand for private values, the same token for the same value; {use}. Compare and group them, and "
+            "pass them on as arguments, where they become the values again"
+        )
+
+    # leaves
+
+    def _masked(self, kinds: frozenset[str], value: Any) -> Any:
+        value = self.vault.masking(value)
+        if type(value) is str:
+            return self.tokens_in(value, kinds, "", sealed=frozenset())
+        return value
+
+    def _released(self, operation: Operation, value: Any) -> Any:
+        if type(value) is not str or "[" not in value:
+            return value
+        parts = self.vault.pattern.split(value)
+        if len(parts) == 3 and not parts[0] and not parts[2]:
+            return self._value(parts[1], operation)
+        return "".join(str(self._value(part, operation)) if at % 2 else part for at, part in enumerate(parts))
+
+    def _value(self, token: str, operation: Operation) -> Any:
+        if (kept := self.vault.kept(token)) is None:
+            raise InvalidArguments(
+                f"{token} stands for nothing in this session",
+                hint="tokens are one session's own: read the record again in this session, and pass on what it holds",
+            )
+        if not self.rules.permits(kept.kinds, kept.spellings.keys(), operation):
+            came = ", ".join(sorted(kept.spellings))
+            raise Refused(
+                f"{token} came from {came}, and may not be given to {operation.id}",
+                remedy="only the user can change this: a line under private.release in isthmus.yaml, such as "
+                f"{{kinds: [{min(kept.kinds)}], to: [{operation.id}]}}",
+            )
+        return self.vault.value(token, operation.upstream)
+
+    def tokens_in(self, text: str, kinds: frozenset[str], upstream: str, *, sealed: frozenset[str]) -> str:
+        """The text with tokens in the place of what is of these kinds; those not `sealed` are noted, and stay."""
+        parts: list[str] = []
+        end = 0
+        for each in find(text, kinds):
+            spelling = text[each.start : each.end]
+            token = self._token(spelling, each, upstream, sealed=each.kind in sealed)
+            if each.kind in sealed or not upstream:
+                parts += (text[end : each.start], token)
+                end = each.end
+        return "".join([*parts, text[end:]]) if parts else text
+
+    def _token(self, spelling: str, found: Found, upstream: str, *, sealed: bool) -> str:
+        try:
+            return self.vault.token(spelling, found.kind.upper(), upstream, key=found.same, sealed=sealed)
+        except LimitExceeded:
+            if upstream:
+                raise
+            return MARK  # what is told is told without it
+
+    def _reader(self, operation: Operation) -> _Reader:
+        reader = self._readers.get(operation.id)
+        if reader is None:
+            reader = self._readers[operation.id] = _Reader(self, operation.upstream, self.rules.of(operation))
+        return reader
+
+    def _settle(self) -> None:
+        if self.vault.news:
+            self.kept.append(tuple(self.vault.news))
+            self.vault.news.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What the fields say that are about one place of an answer, and about all below it."""
+
+    fields: tuple[Field, ...] = ()
+    called: str = ""  # all of it is private, under this name
+    seals: bool = False  # in that case: programs must not see it
+    kinds: frozenset[str] = frozenset()  # what is of these kinds is private
+    sealed: frozenset[str] = frozenset()  # of these, what programs must not see
+
+    @classmethod
+    def of(cls, fields: tuple[Field, ...]) -> _Scope:
+        whole = [each for each in fields if not each.kinds]
+        return cls(
+            fields,
+            whole[-1].called if whole else "",
+            any(each.sealed for each in whole),
+            frozenset().union(*(each.kinds for each in fields)),
+            frozenset().union(*(each.kinds for each in fields if each.sealed)),
+        )
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads the answers of one operation: finds what is private in them."""
+
+    veil: Veil
+    upstream: str
+    fields: tuple[Field, ...]
+    _paths: list[Path] = field(init=False)
+    _begin: list[State] = field(init=False)
+    _whole: _Scope = field(init=False)
+    _scopes: dict[tuple[int, ...], _Scope] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._paths = [each.path for each in self.fields]
+        self._begin = [(number, 0) for number, path in enumerate(self._paths) if path]
+        self._whole = _Scope.of(tuple(each for each in self.fields if not each.path))
+
+    def read(self, value: Any) -> Any:
+        """The answer with tokens in the place of what is sealed; itself where nothing is."""
+        return self._visit(value, self._begin, self._whole, 0)
+
+    def _visit(self, value: Any, states: list[State], scope: _Scope, depth: int) -> Any:
+        kind = type(value)
+        if kind is str and not scope.called:
+            return self._text(value, scope)
+        if kind is dict or kind is list:
+            if depth > MAX_DEPTH:
+                return MARK
+            return (self._mapping if kind is dict else self._listed)(value, states, scope, depth)
+        return self._leaf(value, scope)
+
+    def _below(self, states: list[State], scope: _Scope, key: Key) -> tuple[list[State], _Scope]:
+        standing, reached = below(self._paths, states, key)
+        return standing, self._within(scope, reached) if reached else scope
+
+    def _within(self, scope: _Scope, reached: list[int]) -> _Scope:
+        address = (id(scope), *reached)
+        if address not in self._scopes:
+            self._scopes[address] = _Scope.of((*scope.fields, *(self.fields[number] for number in reached)))
+        return self._scopes[address]
+
+    def _listed(self, value: list[Any], states: list[State], scope: _Scope, depth: int) -> list[Any]:
+        new = []
+        for at, item in enumerate(value):
+            standing, within = self._below(states, scope, at) if states else (states, scope)
+            new.append(self._visit(item, standing, within, depth + 1))
+        return value if all(map(is_, new, value)) else new
+
+    def _mapping(self, value: dict[str, Any], states: list[State], scope: _Scope, depth: int) -> dict[str, Any]:
+        new: dict[str, Any] = {}
+        changed = False
+        for key, item in value.items():
+            standing, within = self._below(states, scope, key) if states else (states, scope)
+            seen = self._visit(item, standing, within, depth + 1)
+            name = self._text(key, scope)
+            changed = changed or name is not key or seen is not item
+            new[name if name not in new else another(name, new)] = seen
+        return new if changed else value
+
+    def _leaf(self, value: Any, scope: _Scope) -> Any:
+        if not scope.called or value is None or value == "":
+            return self._parts(value, scope)
+        seen = self._parts(value, scope)
+        # What programs may see but for a part of it could not be recognised afterwards.
+        sealed = scope.seals or seen is not value
+        token = self.veil.vault.token(value, scope.called, self.upstream, sealed=sealed)
+        return token if sealed else value
+
+    def _parts(self, value: Any, scope: _Scope) -> Any:
+        if isinstance(value, str):
+            return self._text(value, scope)
+        if isinstance(value, bytes):
+            text = value.decode("utf-8", "surrogateescape")
+            new = self._text(text, scope)
+            return value if new is text else new.encode("utf-8", "surrogateescape")
+        return self._number(value, scope) if type(value) is int else value
+
+    def _number(self, value: int, scope: _Scope) -> Any:
+        """A number of a card is one without quotes, too."""
+        for each in find(str(value), scope.kinds) if value >= 10**12 else ():
+            token = self.veil.vault.token(
+                value, each.kind.upper(), self.upstream, key=each.same, sealed=each.kind in scope.sealed
+            )
+            return token if each.kind in scope.sealed else value
+        return value
+
+    def _text(self, text: str, scope: _Scope) -> str:
+        """What only looks like a token becomes one, which stands for what it looks like: nobody can forge them."""
+        vault = self.veil.vault
+        if "[" in text and vault.pattern.search(text):
+            text = vault.pattern.sub(lambda match: vault.token(match[0], TEXT, "", key=f"text:{match[0]}"), text)
+        return self.veil.tokens_in(text, scope.kinds, self.upstream, sealed=scope.sealed) if scope.kinds else text
