@@ -86,7 +86,9 @@ def _top(insight: Insight) -> Markup:
         told = [plural(len(runs), "execution"), ", from ", moment(runs[-1].at), " to ", moment(runs[0].at), "."]
     older = " Earlier ones are kept, and not on this page: --limit takes in more." if insight.older else ""
     bare = "" if insight.with_data else " Made without data: programs, arguments and messages are left out."
-    made = tag("p", told, older, bare, " Made ", moment(insight.made), ".", class_="quiet")
+    made = tag(
+        "p", told, older, bare, " Made ", moment(insight.made), f"; times are {insight.made:%Z}.", class_="quiet"
+    )
     return tag("header", tag("h1", "Isthmus report"), made)
 
 
@@ -129,8 +131,8 @@ def _times(account: Account) -> str:
 def _tokens(insight: Insight, account: Account) -> list[Part]:
     ways = [
         ("Isthmus", account.ours, "ours"),
-        ("Tools directly, only those defined that were used", account.ideal, "direct"),
-        ("Tools directly, all of them defined", account.direct, "direct"),
+        ("Tools directly, those used", account.ideal, "direct"),
+        ("Tools directly, all", account.direct, "direct"),
     ]
     return [
         _bars([(name, cost.total, kind) for name, cost, kind in ways]),
@@ -157,24 +159,13 @@ def _cost_row(name: str, values: Sequence[int]) -> list[Part]:
 
 def _bars(ways: Sequence[tuple[str, int, str]]) -> Markup:
     most = max((value for _, value, _ in ways), default=0) or 1
-    return tag(
-        "div",
-        [
-            [
-                tag("span", name),
-                tag(
-                    "svg",
-                    tag("rect", width=f"{max(0.5, 1000 * value / most):.1f}", height=10, class_=kind),
-                    viewBox="0 0 1000 10",
-                    preserveAspectRatio="none",
-                    aria_hidden="true",
-                ),
-                tag("span", number(value), class_="n"),
-            ]
-            for name, value, kind in ways
-        ],
-        class_="bars",
-    )
+    return tag("div", [_row_of_bars(name, value, value / most, kind) for name, value, kind in ways], class_="bars")
+
+
+def _row_of_bars(name: str, value: int, share: float, kind: str) -> Markup:
+    bar = tag("rect", width=f"{max(0.5, 1000 * share):.1f}", height=10, class_=kind)
+    drawn = tag("svg", bar, viewBox="0 0 1000 10", preserveAspectRatio="none", aria_hidden="true")
+    return tag("div", tag("span", name), drawn, tag("span", number(value), class_="n"))
 
 
 def _basis(insight: Insight, account: Account) -> str:
@@ -185,8 +176,9 @@ def _basis(insight: Insight, account: Account) -> str:
         "All tokens are estimates of what OpenAI's o200k vocabulary would count; each way is estimated alike. "
         "A conversation is a session. Isthmus: its two tools and instructions in each, the programs, "
         f"{plural(insight.searches, 'search')} and the results. "
-        "Directly: the same calls, with their arguments as JSON and every answer read by the model, once; "
-        "that a model would read them again with every later turn is not counted."
+        "Tools directly: the same calls, with their arguments as JSON, and every answer read by the model, once; "
+        "that it would read them again with every later turn is not counted. All tools of the upstreams are defined in "
+        "each conversation, or, as if they had been known beforehand, only those that it used."
     ]
     if known:
         told.append(
@@ -361,8 +353,8 @@ def _executions(insight: Insight) -> list[Part]:
 
 
 def _execution(run: RunFact, *, is_open: bool) -> Markup:
-    inside = tag("div", *_inside(run), class_="inside")
-    return tag("details", _summary(run), inside, id=run.execution, open="" if is_open else None)
+    inside = tag("div", *_inside(run), class_="inside", id=run.execution)  # a link to what is inside opens it
+    return tag("details", _summary(run), inside, open="" if is_open else None)
 
 
 def _summary(run: RunFact) -> Markup:
@@ -418,8 +410,8 @@ def _calls(calls: Sequence[CallFact]) -> Markup:
     return table(
         plural(len(calls), "call"),
         [
-            *(("operation", ""), ("arguments", "wide"), ("effect", ""), ("what came of it", "")),
-            *(("asked at", "n"), ("took", "n"), ("answer, tokens", "n"), ("when", "track")),
+            *(("operation", ""), ("arguments", "wide"), ("effect", ""), ("what came of it", "wide")),
+            *(("asked at", "n"), ("took", "n"), ("tokens", "n"), ("when", "track")),
         ],
         [_call_row(call, whole) for call in calls if id(call) in shown],
         more=f"and {plural(left, 'more call')}: all are in the picture above" if left else "",

@@ -1,0 +1,201 @@
+"""The page: complete by itself, readable without a picture, and harmless whatever stands in it."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from html.parser import HTMLParser
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.insight.facts import Definitions, RunFact
+from isthmus.insight.markup import joined, tag
+from isthmus.insight.page import MOST_CALLS, MOST_ROWS, page
+from isthmus.model import Effect
+from tests.simulators.insight import call, insight, run
+
+STYLE = files("isthmus.insight").joinpath("report.css").read_text(encoding="utf-8")
+VOID = {"meta"}
+KNOWN = """html head meta title style body main header section h1 h2 h3 p dl div dt dd span svg rect line
+table caption thead tbody tr th td details summary time a code pre figure ul li"""
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</style><script>alert(1)</script>",
+    "' onmouseover='alert(1)",
+    "&lt;b&gt; &amp;",
+    "\u202eevil\u2066\x00\x1b[2J",
+    "javascript:alert(1)",
+    "--><!--",
+)
+
+
+class Reader(HTMLParser):
+    """Reads a page as a browser does, as far as it goes: elements with attributes, text, and whether all is closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+    def all(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.elements if tag == name]
+
+
+def read(*runs: RunFact, **more: Any) -> Reader:
+    return Reader(page(insight(*runs, **more), STYLE))
+
+
+def assert_harmless(reader: Reader) -> None:
+    known = set(KNOWN.split())
+    assert {name for name, _ in reader.elements} <= known
+    for name, attributes in reader.elements:
+        for key, value in attributes.items():
+            assert not key.startswith("on"), (name, key)
+            assert key not in {"src", "style", "srcdoc", "action"}, (name, key)
+            assert key != "href" or str(value).startswith("#"), value
+
+
+def test_it_needs_nothing_from_anywhere() -> None:
+    reader = read(run(call()))
+    assert_harmless(reader)
+    assert not re.search(r"url\(|@import|https?:", STYLE)
+    [policy] = [each for each in reader.all("meta") if each.get("http-equiv") == "Content-Security-Policy"]
+    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    assert str(policy["content"]).startswith(f"default-src 'none'; style-src 'sha256-{digest}'")
+
+
+def hostile_runs() -> Iterator[RunFact]:
+    for text in HOSTILE:
+        what: Any = {each.name: text for each in fields(RunFact) if each.type == "str"}
+        told = call(text, arguments=text, why=text, taken=text, status="refused", effect=Effect.WRITE)
+        yield replace(run(told, replace(told, status="failed")), **what, files=(text,), ok=False)
+
+
+def test_nothing_that_stands_in_it_becomes_markup() -> None:
+    reader = read(*hostile_runs(), definitions={text: Definitions(text, 1, 1, 1) for text in HOSTILE})
+    assert_harmless(reader)
+    assert "<script>alert(1)</script>" in reader.text, "it is shown for what it is"
+    assert "\\u202eevil\\u2066\\x00\\x1b[2J" in reader.text
+
+
+@given(text=st.text(max_size=80))
+def test_whatever_a_text_holds_it_is_one_text(text: str) -> None:
+    reader = Reader(joined(tag("p", text, title=text)))
+    assert [name for name, _ in reader.elements] == ["p"]
+    assert set(reader.all("p")[0]) == {"title"}
+
+
+def test_what_was_changed_and_refused_is_told_call_by_call() -> None:
+    reader = read(
+        run(
+            call("shop.new", effect=Effect.WRITE, arguments='{"n": 1}'),
+            call("shop.drop", effect=Effect.DESTRUCTIVE, status="refused", why="the rule 'below'"),
+        )
+    )
+    assert "1 call that change" in reader.text
+    assert "the rule 'below'" in reader.text
+    assert '{"n": 1}' in reader.text
+
+
+def test_nothing_changed_and_nothing_refused_is_said() -> None:
+    text = read(run(call())).text
+    assert "Nothing: no call that could change anything was made." in text
+
+
+def test_no_execution_is_a_page_too() -> None:
+    text = read(search_tokens=0, searches=0).text
+    assert "No execution is on record here" in text
+    assert "nothing to compare with" in text
+
+
+def test_every_call_is_in_the_picture_and_those_left_out_of_the_table_are_counted() -> None:
+    calls = [call(start=n * 2.0, ms=5.0) for n in range(MOST_CALLS + 40)]
+    reader = read(run(*calls))
+    assert "and 40 more calls" in reader.text
+    bars = [each for each in reader.all("rect") if each.get("y")]
+    picture = [svg for svg in reader.all("svg") if svg.get("role") == "img"]
+    assert len(picture) == 1
+    assert str(picture[0]["aria-label"]).startswith(f"Timeline of {len(calls)} calls within")
+    assert len(bars) == len(calls) + MOST_CALLS + 5  # the picture, the table's strips, and the key
+
+
+def test_what_changed_something_is_named_before_reads_are() -> None:
+    reads = [call() for _ in range(200)]
+    late = call("shop.new", effect=Effect.WRITE)
+    reader = read(run(*reads, late, call("shop.drop", status="refused")))
+    inside = reader.text.split("Executions")[-1]
+    assert "shop.new" in inside
+    assert "shop.drop" in inside
+
+
+def test_a_long_table_says_how_much_is_left_out() -> None:
+    changes = [call(f"shop.new{n}", effect=Effect.WRITE) for n in range(MOST_ROWS + 7)]
+    assert "and 7 more" in read(run(*changes)).text
+
+
+def test_bars_stay_in_the_picture_whatever_the_times_are() -> None:
+    odd = [call(start=0, ms=0), call(start=1e9, ms=0), call(start=5, ms=1e12), call(start=1e12, ms=1)]
+    for bar in read(run(*odd)).all("rect"):
+        if "x" in bar:
+            assert float(str(bar["x"])) + float(str(bar["width"])) <= 1000.1
+
+
+def test_the_estimate_says_what_it_is_made_of() -> None:
+    text = read(run(call()), definitions={"shop": Definitions("shop", 900, 1_000, 40)}).text
+    assert "All tokens are estimates" in text
+    assert "for shop taken from a sample" in text
+    assert "searches and definitions are missing" in read(run(call("git.log")), audited=False, definitions={}).text
+    assert "Not counted, because their definitions are not on record: git" in read(run(call("git.log"))).text
+
+
+def test_the_tile_compares_with_the_cheaper_of_the_direct_ways() -> None:
+    text = read(run(call(answer_tokens=6_500), source_tokens=0, shown_tokens=0), search_tokens=0, overhead=660).text
+    assert "6,600, 10.0 times as many" in text
+
+
+def test_without_data_it_says_so() -> None:
+    assert "Made without data" in read(run(call()), with_data=False).text
+
+
+@pytest.mark.parametrize("ok", [True, False, None])
+def test_an_execution_says_how_it_ended(ok: bool | None) -> None:
+    text = read(run(ok=ok, code="limit", message="the program was stopped")).text
+    assert {True: "ok", False: "failed (limit)", None: "no end"}[ok] in text
+
+
+def test_each_cell_says_its_head_for_narrow_screens() -> None:
+    reader = read(run(call("shop.new", effect=Effect.WRITE)))
+    assert all("data-head" in each or "colspan" in each for each in reader.all("td"))
+    assert all(each.get("scope") in {"col", "row"} for each in reader.all("th"))
+
+
+def test_links_lead_to_executions_on_the_page() -> None:
+    reader = read(run(call(effect=Effect.WRITE), execution="x-7"))
+    assert {each["href"] for each in reader.all("a")} == {"#x-7"}
+    assert "x-7" in [attributes.get("id") for _, attributes in reader.elements]
