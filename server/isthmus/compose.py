@@ -29,7 +29,7 @@ from isthmus.audit import Listed, Searched
 from isthmus.config.model import Configuration, Limits, RuleConfig, UpstreamConfig
 from isthmus.config.places import data_folder
 from isthmus.errors import ConfigurationError, InternalError
-from isthmus.model import Operation, Principal, Report, UpstreamSnapshot, UpstreamState
+from isthmus.model import Operation, Principal, Question, Reply, Report, UpstreamSnapshot, UpstreamState
 from isthmus.policy import Allow, Ask, Policy, UpstreamRules
 from isthmus.rules import Fits, Flow, Rule, Verdict
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from isthmus.render.results import Rendered
     from isthmus.service.archive import Archive
     from isthmus.service.catalogs import Catalogs
+    from isthmus.service.detached import Consent
     from isthmus.service.execute import ExecuteService
     from isthmus.service.holding import Hold
     from isthmus.service.host import Search
@@ -56,6 +57,9 @@ if TYPE_CHECKING:
     from isthmus_sandbox.settings import Settings
 
 LOCAL = Principal()
+
+APPROVALS = "approvals.db"
+"""The file in the folder for data where questions stand, and where what was approved is kept."""
 
 SETTLED = 60.0
 """Seconds after which upstreams that still connect are left out of the record of what there is."""
@@ -78,6 +82,7 @@ class Application:
     learning: Learning
     audit: Audit
     output_tokens: int
+    key: bytes  # for what clients carry from one request to the next
 
     async def search(
         self,
@@ -104,8 +109,13 @@ class Application:
         timeout: float | None = None,
         printed: Callable[[str], Awaitable[None]] | None = None,
         principal: Principal = LOCAL,
+        consent: Consent = None,
     ) -> Rendered:
-        """Run a program, and lay its report out for the model. `printed` hears of output as it comes."""
+        """Run a program, and lay its report out for the model. `printed` hears of output as it comes.
+
+        `consent` is how a person is asked, where policy wants that; None: such calls are refused. With "later", what is
+        given may be that the execution waits, and for what (`Rendered.questions`).
+        """
         from isthmus.render.results import lay_out
         from isthmus.render.tokens import estimate
 
@@ -126,9 +136,18 @@ class Application:
             return estimate(told[0].text), [each["path"] for each in told[0].facts["artifacts"]]
 
         report = await self.executing.execute(
-            code, principal=principal, session=session, timeout=timeout, printed=printed, tell=tell
+            code, principal=principal, session=session, timeout=timeout, printed=printed, tell=tell, consent=consent
         )
         return told[0] if told else laid_out(report)
+
+    def questions(self, principal: Principal = LOCAL) -> tuple[Question, ...]:
+        """What a principal's executions wait for, also those that were put aside."""
+        return self.executing.approvals.waiting(principal)
+
+    def answer(self, replies: Mapping[str, Reply], principal: Principal = LOCAL) -> None:
+        """Take a person's replies to questions of this principal; those who ask again find them, too."""
+        for question, reply in replies.items():
+            self.executing.approvals.answer(principal, question, reply)
 
     def _keep(self, session: str, name: str, content: bytes) -> str:
         from isthmus.stores.workspace import keep
@@ -172,16 +191,19 @@ async def application(
         tasks.start_soon(parts.catalogs.run)
         tasks.start_soon(parts.sessions.run)
         tasks.start_soon(parts.learning.run)
+        tasks.start_soon(parts.executing.detached.run)
         tasks.start_soon(tell_operations, parts.catalogs, parts.audit)
         await parts.sandbox.start()
         try:
             yield parts
         finally:
             with anyio.CancelScope(shield=True):
+                await parts.executing.detached.close()
                 await parts.sessions.close()
                 await parts.sandbox.close()
                 await parts.journals.close()
                 await anyio.to_thread.run_sync(parts.audit.close)
+                parts.executing.approvals.store.close()
                 parts.owner.close()
             tasks.cancel_scope.cancel()
 
@@ -192,8 +214,10 @@ def _assembled(
     from isthmus.credentials.static import StaticCredentials
     from isthmus.gateway import Gateway
     from isthmus.service.admission import Admission, Bounds
+    from isthmus.service.approvals import Approvals
     from isthmus.service.catalogs import Catalogs
     from isthmus.service.cleaning import Cleaning
+    from isthmus.service.detached import Detached
     from isthmus.service.execute import ExecuteService, Sources
     from isthmus.service.history import History
     from isthmus.service.host import HostOperations
@@ -202,6 +226,8 @@ def _assembled(
     from isthmus.service.search_both import SearchBoth
     from isthmus.service.sessions import Bounds as Resting
     from isthmus.service.sessions import Sessions
+    from isthmus.stores.approvals import ApprovalFile
+    from isthmus.stores.data import key_of
     from isthmus.stores.journal import JournalFile
     from isthmus.stores.journal import Kept as KeptJournals
     from isthmus.stores.owners import Owner
@@ -286,13 +312,25 @@ def _assembled(
         gateway,
         History(journals, sandbox, owner.id, owner.alive, owner.crashed, kept.each_mb * 2**20),
         HostOperations(catalogs, searching, policy.visible, mark, learning.typed, skills),
+        Approvals(ApprovalFile(data / APPROVALS, time.time), configuration.policy.patience),
+        Detached(configuration.policy.patience),
         limits,
         Sources(_new_id, partial(secrets.token_hex, 32), time.time, time.monotonic),
         log,
         audit,
     )
     return Application(
-        sandbox, catalogs, searching, executing, sessions, journals, owner, learning, audit, limits.output_tokens
+        sandbox,
+        catalogs,
+        searching,
+        executing,
+        sessions,
+        journals,
+        owner,
+        learning,
+        audit,
+        limits.output_tokens,
+        key_of(data),
     )
 
 

@@ -7,7 +7,8 @@ Everything that an execution starts ends with it.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -181,6 +182,16 @@ class Execution:
         self.recording.replied(len(events))
         self._since = self.recording.clock()
         return events
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        """While a call waits for a person, another has its place among those at the same time."""
+        self._places.release()
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._places.acquire()
 
     async def _take_output(self, text: str) -> None:
         if text:

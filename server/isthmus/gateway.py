@@ -1,7 +1,7 @@
 """The only place where a call becomes I/O.
 
-Resolve, bind, record, validate, decide, ask, credential, call, redact, record: in this order, for every call, whoever
-makes it.
+Resolve, bind, record, release, validate, decide, ask, credential, call, redact, veil, record: in this order, for every
+call, whoever makes it.
 """
 
 from __future__ import annotations
@@ -113,11 +113,14 @@ class Gateway:
         terms = terms or Terms()
         operation = await self._resolve(name)
         call = Call(operation, bind(operation, positional, arguments), principal)
+        refusal = await self._refusal(call, recording, number, terms)
         past = recording.sent(number, operation, call.arguments)
         under_way = False
         try:
+            if refusal is not None:
+                raise refusal
             self._refuse(self.policy.standing(operation, principal))
-            call = replace(call, arguments=self._validated(call))
+            call = replace(call, arguments=self._validated(call, terms))
             decision = self._decided(call, terms)
             if past is not None and (answer := _known(past)) is not None:
                 recording.ended(number, "done", taken=past.execution)
@@ -125,8 +128,6 @@ class Gateway:
                 return answer
             if operation.effect is not Effect.READ and (terms.simulates or self.policy.simulate):
                 return _simulated(call, decision, recording, number, terms)
-            if isinstance(decision, Ask):
-                await terms.consent(call, decision, recording.occurrence(number))
             credential = await self._credential(call)
             await recording.flush()
             recording.leaves(number, approved=isinstance(decision, Ask))
@@ -137,12 +138,17 @@ class Gateway:
                 self.policy.learned(operation, terms.tally)  # errors say something, too
         except BaseException as error:
             status = "unknown" if isinstance(error, OutcomeUnknown) else _status(error, under_way)
+            if terms.veil is not None and isinstance(error, IsthmusError):
+                terms.veil.failed(operation, error)
             recording.ended(number, status, error=error)
             if status == "unknown":
                 terms.changed(call, status)
             raise
-        recording.ended(number, "done", answer.warnings)
-        terms.changed(call, "done")
+        try:
+            answer = await self._veiled(call, answer, terms)
+        finally:  # it was done, whether its answer may be seen or not
+            recording.ended(number, "done", answer.warnings)
+            terms.changed(call, "done")
         return answer
 
     async def _resolve(self, name: str) -> Operation:
@@ -167,12 +173,36 @@ class Gateway:
         operation = self.catalogs.catalog.get(name)
         return operation is not None and self.policy.visible(operation)
 
-    def _validated(self, call: Call) -> Mapping[str, Any]:
+    def _validated(self, call: Call, terms: Terms) -> Mapping[str, Any]:
+        """The arguments as they are sent: with values in the place of tokens, and mended."""
         name = call.operation.id
+        call = call if terms.veil is None else terms.veil.released(call)
         mended, problems = self.validate(call.operation, call.arguments)
         if problems:
             raise InvalidArguments(f"{name}: " + "; ".join(problems), hint=f"help({name}) shows all parameters")
         return mended
+
+    async def _refusal(self, call: Call, recording: Recording, number: int, terms: Terms) -> Refused | None:
+        """Have a person decide where policy wants that: why the call is refused, if it is.
+
+        That comes before the call is noted, for one that is noted may have been sent: an execution that is lost while
+        it waits asks again. What is wrong with the call otherwise is found, and noted, afterwards.
+        """
+        simulated = call.operation.effect is not Effect.READ and (terms.simulates or self.policy.simulate)
+        if simulated or not self.policy.may_ask(call) or recording.known(number, call.operation, call.arguments):
+            return None
+        agreed: set[Ask] = set()
+        try:
+            call = replace(call, arguments=self._validated(call, terms))
+            while isinstance(decision := self.policy.decide(call, terms.tally), Ask) and decision not in agreed:
+                await recording.flush()
+                await terms.consent(call, decision, number)
+                agreed.add(decision)
+        except InvalidArguments:
+            return None
+        except Refused as refused:
+            return refused
+        return None
 
     def _decided(self, call: Call, terms: Terms) -> Allow | Ask:
         """The verdict on a call, which counts from here on: nothing comes between this and its budget."""
@@ -197,8 +227,15 @@ class Gateway:
         except IsthmusError as error:
             raise self._redacted(error) from None
         cleaned = await aside(is_large(answer.value), self.redactor.data, answer.value)
-        self.observe(call, cleaned)
         return Answer(cleaned, tuple(map(self.redactor.text, answer.warnings)))
+
+    async def _veiled(self, call: Call, answer: Answer, terms: Terms) -> Answer:
+        """The answer as the program may have it, which is also what is learned from."""
+        if (veil := terms.veil) is not None:
+            value = await aside(is_large(answer.value), veil.taken, call.operation, answer.value)
+            answer = Answer(value, tuple(map(veil.shown, answer.warnings)))
+        self.observe(call, answer.value)
+        return answer
 
     def _redacted(self, error: IsthmusError) -> IsthmusError:
         error.message, error.hint = self.redactor.text(error.message), self.redactor.text(error.hint)

@@ -110,6 +110,28 @@ class Policy:
             return Allow()  # with some arguments
         return self._by_effect(operation)
 
+    def may_ask(self, call: Call) -> bool:
+        """Whether a person could have to be asked about such a call, whatever its arguments: cheap, and for certain."""
+        operation = call.operation
+        return (
+            operation.effect in self.approve
+            or bool(self.approve_operations and matching(self.approve_operations, operation))
+            or any(rule.verdict is Verdict.APPROVE and rule.names(operation, call.principal) for rule in self.rules)
+            or bool(self.flow.sink and Label.SINK in self.flow.labels(operation))
+        )
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything about which a person is asked."""
+        named = any(rule.verdict is Verdict.APPROVE for rule in self.rules)
+        return bool(self.approve or self.approve_operations or self.flow.sink) or named
+
+    def counts_again(self, operation: Operation, principal: Principal, tally: Tally) -> None:
+        """A call was made before its execution was resumed; its arguments are not known, so every budget counts it."""
+        for rule in self.rules:
+            if rule.calls is not None and rule.names(operation, principal):
+                tally.used[rule.name] += 1
+
     def counts(self, call: Call, tally: Tally) -> None:
         """A call is about to be made: what it uses up of budgets is noted."""
         spend(self.rules, call, tally)

@@ -6,6 +6,7 @@ Every port has one contract suite under `tests/contracts/` that all of its imple
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,6 +60,64 @@ class CredentialSource(Protocol):
         Raises:
             PermissionDenied: there should be one, and it cannot be had; the hint says what to do.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A question without a reply. `at` is seconds since the epoch."""
+
+    question: Question
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A person's word that still counts: calls of an operation with these arguments, whatever the others are."""
+
+    number: int
+    principal: str
+    operation: str
+    arguments: Mapping[str, Any]
+    at: float
+
+
+class ApprovalStore(Protocol):
+    """Where questions stand until they are answered, and where a person's word is kept.
+
+    Any method raises InternalError where the store fails. None takes long.
+    """
+
+    def opened(self, question: Question) -> Reply | None:
+        """Keep a question as long as it is open; the reply, where it was answered before."""
+        ...
+
+    def reply(self, question: str) -> Reply | None:
+        """What was answered; None as long as nothing was."""
+        ...
+
+    def answer(self, question: str, reply: Reply) -> bool:
+        """Answer an open question; False where there is no such, or it has been answered."""
+        ...
+
+    def waiting(self) -> tuple[Waiting, ...]:
+        """The questions without a reply, the oldest first."""
+        ...
+
+    def closed(self, question: str) -> None:
+        """Nobody waits for the reply any more."""
+        ...
+
+    def keep(self, principal: str, operation: str, arguments: Mapping[str, Any]) -> None:
+        """From now on such calls are approved."""
+        ...
+
+    def kept(self, principal: str | None = None, operation: str | None = None) -> tuple[Kept, ...]:
+        """What is approved from before."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more will be asked."""
         ...
 
 

@@ -119,9 +119,17 @@ class Recording:
         if self.trail is not None:
             self.trail.leaves(call, "approved" if approved else "allowed")
 
-    def occurrence(self, call: int) -> int:
-        """How many equal calls came before this one, which was noted as sent."""
-        return self._calls[call].occurrence
+    def known(self, call: int, operation: Operation, arguments: Mapping[str, Any]) -> bool:
+        """Whether a call was made before, by this execution or one that it continues, as far as it is noted."""
+        if call in self._calls:
+            return True
+        key = (operation.id, digest(arguments))
+        past = self.earlier.get((*key, self._seen[key])) if self.earlier else None
+        return past is not None and past.status in ("done", "unknown")
+
+    def set_aside(self, at: float) -> None:
+        """Nobody runs it from now on; whoever comes may go on with it. `at` is seconds since the epoch."""
+        self._pending.append(Resumed("", at))
 
     def ended(
         self,

@@ -8,6 +8,7 @@ from isthmus.errors import Refused
 from isthmus.model import Call, CallStatus, Change, Effect, Question, digest
 from isthmus.policy import Ask
 from isthmus.ports import Approver
+from isthmus.privacy.veil import Veil
 from isthmus.render.questions import arguments_text
 from isthmus.rules import Tally
 
@@ -17,12 +18,16 @@ MOST_CHANGES = 200
 
 @dataclass(slots=True, eq=False)
 class Terms:
-    """Of one execution. `simulates`: what changes the world is not sent, but answered by an example."""
+    """Of one execution. `simulates`: what changes the world is not sent, but answered by an example.
+
+    `veil` is the session's, where there are private values: who is asked, and what is told, sees tokens.
+    """
 
     execution: str = ""
     session: str = ""
     approver: Approver | None = None
     simulates: bool = False
+    veil: Veil | None = None
     tally: Tally = field(default_factory=Tally)
     changes: list[Change] = field(default_factory=list)
 
@@ -30,10 +35,11 @@ class Terms:
         """Note what a call did to the world, or may have done, or would have done."""
         operation = call.operation
         if operation.effect is not Effect.READ and len(self.changes) < MOST_CHANGES:
-            self.changes.append(Change(operation.id, operation.effect, arguments_text(call.arguments), status))
+            arguments = self._seen(call).arguments
+            self.changes.append(Change(operation.id, operation.effect, arguments_text(arguments), status))
 
-    async def consent(self, call: Call, asked: Ask, occurrence: int) -> None:
-        """Return once a person has agreed to a call.
+    async def consent(self, call: Call, asked: Ask, number: int) -> None:
+        """Return once a person has agreed to a call, the program's `number`.
 
         Raises:
             Refused: he did not, or there is nobody to ask.
@@ -45,7 +51,7 @@ class Terms:
                 remedy=f"the user can allow it in isthmus.yaml: take {operation.effect.value!r} out of "
                 f"policy.approve, and add it to upstreams.{operation.upstream}.allow",
             )
-        reply = await self.approver.ask(self._question(call, asked, occurrence))
+        reply = await self.approver.ask(self._question(self._seen(call), asked, number))
         if not reply.approved:
             because = f": {reply.reason}" if reply.reason else ""
             raise Refused(
@@ -53,9 +59,12 @@ class Terms:
                 remedy="do without it, or ask the user what he would agree to; the same call would be asked again",
             )
 
-    def _question(self, call: Call, asked: Ask, occurrence: int) -> Question:
+    def _seen(self, call: Call) -> Call:
+        return call if self.veil is None else self.veil.seen(call)
+
+    def _question(self, call: Call, asked: Ask, number: int) -> Question:
         operation = call.operation
-        address = [self.execution, operation.id, digest(call.arguments), occurrence]
+        address = [self.execution, number, operation.id, digest(call.arguments), asked.question]
         return Question(
             f"q-{digest(address)[:12]}",
             self.execution,

@@ -21,12 +21,15 @@ from isthmus.policy import Policy
 from isthmus.ports import Upstream
 from isthmus.redaction import Redactor
 from isthmus.service.admission import Admission, Bounds
+from isthmus.service.approvals import Approvals
 from isthmus.service.catalogs import Catalogs
+from isthmus.service.detached import Detached
 from isthmus.service.execute import ExecuteService, Sources
 from isthmus.service.history import History
 from isthmus.service.host import HostOperations
 from isthmus.service.sessions import Bounds as Resting
 from isthmus.service.sessions import Sessions
+from isthmus.stores.approvals import ApprovalFile
 from isthmus.stores.journal import JournalFile
 from isthmus.stores.journal import Kept as KeptJournals
 from isthmus.stores.workspace import Kept, Workspaces
@@ -84,6 +87,8 @@ async def opened_house(
                 gateway,
                 History(journals, pool, "benchmark", lambda _: False),
                 HostOperations(catalogs, _no_search, policy.visible, lambda _: ""),
+                Approvals(ApprovalFile(None, time.time), 60.0),
+                Detached(60.0),
                 limits,
                 Sources(
                     lambda kind: f"{kind}-{secrets.token_hex(8)}",

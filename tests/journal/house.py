@@ -22,13 +22,16 @@ from isthmus.model import Effect, Principal, Report
 from isthmus.policy import Policy
 from isthmus.redaction import Redactor
 from isthmus.service.admission import Admission, Bounds
+from isthmus.service.approvals import Approvals
 from isthmus.service.archive import Archive, Replayed
 from isthmus.service.catalogs import Catalogs
+from isthmus.service.detached import Detached
 from isthmus.service.execute import ExecuteService, Sources
 from isthmus.service.history import History
 from isthmus.service.host import HostOperations
 from isthmus.service.sessions import Bounds as Resting
 from isthmus.service.sessions import Sessions
+from isthmus.stores.approvals import ApprovalFile
 from isthmus.stores.journal import JournalFile
 from isthmus.stores.workspace import Kept, Workspaces
 from isthmus.validation import Validation
@@ -126,6 +129,8 @@ class House:
                 gateway,
                 History(store or self.store, self.pool, self.new_id("server"), lambda _: False),
                 HostOperations(catalogs, _no_search, policy.visible, lambda _: ""),
+                Approvals(ApprovalFile(None, time.time), 60.0),
+                Detached(60.0),
                 limits,
                 Sources(self.new_id, lambda: f"{next(self._ids):064x}", time.time, time.monotonic),
                 lambda _: None,

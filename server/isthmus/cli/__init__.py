@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "init": "write an isthmus.yaml to begin with",
     "search": "search the operations of all upstreams, as a model would",
     "exec": "run a program, as a model would",
+    "approve": "answer what programs wait for",
     "policy": "explain what becomes of a call, and by which rule",
     "skills": "list, show, review, edit and carry the functions that programs have saved",
     "lock": "write down what operations take and give, to compare with later",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -18,10 +19,12 @@ from mcp.server.lowlevel import Server
 
 from isthmus.errors import ProgramError
 from isthmus.front import opening, tools
-from isthmus.model import Principal
+from isthmus.front.consent import Seal, carries_questions, consent_of, input_required, replies_of
+from isthmus.model import Principal, Question, Reply
 from isthmus.render.fragments import Detail
 from isthmus.render.results import Rendered
 from isthmus.render.results_blocks import Block
+from isthmus.service.detached import Consent
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +52,22 @@ class Application(Protocol):
         timeout: float | None,
         printed: Callable[[str], Awaitable[None]] | None,
         principal: Principal,
+        consent: Consent,
     ) -> Rendered:
         """Run a program, and lay out its result."""
+        ...
+
+    @property
+    def key(self) -> bytes:
+        """With which is sealed what clients carry; at least 32 bytes."""
+        ...
+
+    def questions(self, principal: Principal) -> Sequence[Question]:
+        """What a principal's executions wait for."""
+        ...
+
+    def answer(self, replies: Mapping[str, Reply], principal: Principal) -> None:
+        """Take a person's replies, by question."""
         ...
 
     def preparing(self) -> str:
@@ -74,7 +91,7 @@ def build(application: Callable[[], Awaitable[Application]], asker: Asker | None
 
     async def call_tool(
         context: ServerRequestContext[Any], params: types.CallToolRequestParams
-    ) -> types.CallToolResult:
+    ) -> types.CallToolResult | types.InputRequiredResult:
         try:
             match params.name:
                 case "search":
@@ -82,7 +99,7 @@ def build(application: Callable[[], Awaitable[Application]], asker: Asker | None
                 case "execute":
                     return await _execute(
                         await application(),
-                        params.arguments or {},
+                        params,
                         context,
                         _principal(asker, context),
                         None if asker is None else "new",
@@ -139,22 +156,31 @@ async def _search(application: Application, given: dict[str, Any], principal: Pr
 
 async def _execute(
     application: Application,
-    given: dict[str, Any],
+    params: types.CallToolRequestParams,
     context: ServerRequestContext[Any],
     principal: Principal,
     otherwise: str | None,
-) -> types.CallToolResult:
-    """Run a program, in the session `otherwise` where it names none."""
+) -> types.CallToolResult | types.InputRequiredResult:
+    """Run a program, in the session `otherwise` where it names none; or go on with one that waited for replies."""
+    given = params.arguments or {}
     asked = tools.execute_arguments(given)
+    session = asked.session or otherwise
+    if params.request_state is not None:
+        session = Seal(application.key, time.time).opened(params.request_state, principal, given)
+        application.answer(replies_of(params.input_responses, application.questions(principal)), principal)
     progress = Progress(context)
     async with _told_while_preparing(application, progress):
         rendered = await application.execute(
             asked.code,
-            session=asked.session or otherwise,
+            session=session,
             timeout=asked.timeout,
             printed=progress.printed,
             principal=principal,
+            consent=consent_of(context),
         )
+    if rendered.questions and carries_questions(context):
+        state = Seal(application.key, time.time).sealed(rendered.facts["execution"], principal, given)
+        return input_required(rendered.questions, state)
     content: list[types.ContentBlock] = [types.TextContent(text=rendered.text)]
     content.extend(map(_block, rendered.blocks))
     return types.CallToolResult(content=content, is_error=rendered.is_error, _meta={"isthmus": dict(rendered.facts)})

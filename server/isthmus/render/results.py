@@ -19,9 +19,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from isthmus.model import Report
+from isthmus.model import Question, Report
+from isthmus.render.questions import arguments_text
 from isthmus.render.results_blocks import Artifact, Block, Extraction, Keep
-from isthmus.render.results_calls import answer_warnings, calls_line
+from isthmus.render.results_calls import answer_warnings, calls_line, changes_lines
 from isthmus.render.results_table import Table
 from isthmus.render.results_text import count, encode, indented, looks_like_layout, one_line, quoted, size, visible
 from isthmus.render.tokens import estimate
@@ -43,6 +44,7 @@ class Rendered:
     is_error: bool
     blocks: tuple[Block, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    questions: tuple[Question, ...] = ()  # what it waits for: it has not ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ def lay_out(report: Report, *, budget_tokens: int, keep: Keep, show_session: boo
 
     `show_session`: name the session's handle, since the model has not seen it.
     """
+    if report.waits:
+        return _waiting(report, budget_tokens)
     extraction = Extraction(keep)
     value = extraction.plain(report.value) if report.kind == "json" else report.value
     kept: list[str] = []
@@ -71,6 +75,22 @@ def lay_out(report: Report, *, budget_tokens: int, keep: Keep, show_session: boo
     text = _assembled(opening, sections, closing, extraction, budget_tokens)
     facts = _facts(report, truncated=bool(kept), artifacts=extraction.artifacts)
     return Rendered(text, not report.ok, tuple(extraction.blocks), facts)
+
+
+def _waiting(report: Report, budget: int) -> Rendered:
+    """What is told of an execution that waits for a person: what it wants to do, and how it goes on."""
+    lines = [f"waiting: for the user's approval of {count(len(report.waits), 'call')}; not made yet:"]
+    for question in report.waits:
+        shown = _short(f"{one_line(question.operation)}({arguments_text(question.arguments)})", budget // 4)
+        lines.append(f"  {question.id}: {shown}")
+    name = one_line(report.execution)
+    lines += [
+        f"hint: the user decides with `isthmus approve {report.waits[0].id}`; tell him, and when he has, go on with "
+        f'execute(session="{name}", code="")',
+    ]
+    text = fit(lambda room: shorten_text("\n".join(lines), room), budget, estimate)
+    facts = _facts(report, truncated=False, artifacts=()) | {"waits": [question.id for question in report.waits]}
+    return Rendered(text, is_error=False, facts=facts, questions=report.waits)
 
 
 def _assembled(
@@ -199,6 +219,7 @@ def _need(text: str, budget: int) -> int:
 def _closing(report: Report, budget: int) -> list[str]:
     lines = _error(report.error, budget // 2) if report.error else []
     lines += _notes([*report.notes, *answer_warnings(report.calls)], budget // 8)
+    lines += changes_lines(report.changes, budget // 4)
     if calls := calls_line(report.calls, ok=report.ok, ms=report.ms):
         lines.append(f"calls: {_short(calls, budget // 5)}")
     if not report.ok and any(call.status in ("done", "unknown") for call in report.calls):
@@ -269,6 +290,11 @@ def _facts(report: Report, *, truncated: bool, artifacts: Sequence[Artifact]) ->
         "artifacts": [{"path": a.path, "mime_type": a.mime_type, "bytes": a.bytes} for a in artifacts],
         "error": _error_facts(report.error) if report.error else None,
     }
+    if report.changes:
+        facts["changes"] = [
+            {"operation": c.operation, "effect": str(c.effect), "arguments": c.arguments, "status": c.status}
+            for c in report.changes
+        ]
     if len(report.calls) > MOST_CALLS:
         facts["calls_left_out"] = len(report.calls) - MOST_CALLS
     return facts

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from isthmus.model import CallRecord, CallStatus, Effect
+from isthmus.model import CallRecord, CallStatus, Change, Effect
 from isthmus.render.results_text import count, one_line
+from isthmus.render.tokens import estimate
 
 MOST_NAMED = 8
 """Operations named in one list; the rest are counted."""
@@ -36,6 +37,30 @@ def calls_line(calls: Sequence[CallRecord], *, ok: bool, ms: float) -> str:
     taken = [call for call in calls if call.taken]
     before = f"; of these taken over from before, not sent again: {_by_effect(taken)}" if taken else ""
     return f"{told} in {_duration(ms)}{before}"
+
+
+def changes_lines(changes: Sequence[Change], budget: int) -> list[str]:
+    """What was done to the world, or would have been, a line each within a budget of tokens; empty without any.
+
+    `changes:` heads what was done, `simulated:` what was not sent.
+    """
+    lines: list[str] = []
+    for head, group in (
+        ("simulated (not sent; answered by examples):", [each for each in changes if each.status == "simulated"]),
+        ("changes:", [each for each in changes if each.status != "simulated"]),
+    ):
+        shown = [_change(each) for each in group]
+        fitting = next((n for n in range(len(shown), 0, -1) if estimate("\n".join(shown[:n])) <= budget), 0)
+        if shown:
+            lines += [head, *shown[:fitting]]
+        if len(shown) > fitting:
+            lines.append(f"  and {len(shown) - fitting} more; return them, or do less in one program")
+    return lines
+
+
+def _change(change: Change) -> str:
+    doubt = " (unknown whether done)" if change.status == "unknown" else ""
+    return f"  {one_line(change.operation)}({one_line(change.arguments)}){doubt}"
 
 
 def answer_warnings(calls: Sequence[CallRecord]) -> list[str]:

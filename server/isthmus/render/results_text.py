@@ -21,7 +21,20 @@ _HIDDEN_CHARACTER = re.compile(f"[{_HIDDEN}]")
 _JOINERS = "\u200c\u200d"
 _PRESENTATION = "\ufe0e\ufe0f"
 
-LABELS = ("result", "output", "error", "hint", "note", "calls", "session", "continue", "whole")
+LABELS = (
+    "result",
+    "output",
+    "error",
+    "hint",
+    "note",
+    "calls",
+    "session",
+    "continue",
+    "whole",
+    "waiting",
+    "changes",
+    "simulated",
+)
 """The words that begin our own lines. They stand in the first column, and nothing else that looks so may."""
 
 _FORGED = re.compile(rf"^[\W_]*(?:{'|'.join(LABELS)})(?:s|\b)[^\n:]{{0,120}}:", re.IGNORECASE | re.MULTILINE)

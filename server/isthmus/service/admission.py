@@ -99,6 +99,15 @@ class Ticket:
 
         self._timer = asyncio.get_running_loop().call_later(START, overdue)
 
+    def step_aside(self) -> None:
+        """It waits for a person: its place is another's meanwhile."""
+        self.settle()
+        self.admission.leave(self)
+
+    def step_in(self) -> None:
+        """It goes on, at once: it has its worker, so that another's place would be of no use to it."""
+        self.admission.came_back(self)
+
     def settle(self) -> None:
         """It has started: it waits for an upstream, or was given its moments. Idempotent."""
         if self._timer is not None:
@@ -171,6 +180,10 @@ class Admission:
         """Give the place back."""
         _less(self._running, ticket.principal)
         self._grant()
+
+    def came_back(self, ticket: Ticket) -> None:
+        """Take a place, beyond the bound if need be: others have to wait for it to end."""
+        self._running[ticket.principal] += 1
 
     def _grant(self) -> None:
         """Give places to those next in turn, while there are any for them."""

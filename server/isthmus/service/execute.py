@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,29 +14,33 @@ from isthmus.config.model import Limits
 from isthmus.errors import InternalError, IsthmusError
 from isthmus.execution import Execution
 from isthmus.gateway import Gateway
-from isthmus.journal import Began, Entry, Finished, Resumed, Transcript, transcript_of
-from isthmus.model import Effect, Principal, Report, UpstreamState
+from isthmus.journal import Began, Entry, Finished, Resumed, Sent, Transcript, transcript_of
+from isthmus.model import Effect, Principal, Question, Reply, Report, UpstreamState
 from isthmus.ports import Audit, Guest, Sandbox
 from isthmus.preflight import Known, failure_of, preflight
 from isthmus.recording import Recording
 from isthmus.replay import Diverged, outcome_of, report_of
 from isthmus.service.admission import Admission, Ticket
+from isthmus.service.approvals import Approvals
 from isthmus.service.catalogs import Catalogs
+from isthmus.service.detached import Client, Consent, Detached, Held, Printed, Tell
 from isthmus.service.history import Continuation, History
 from isthmus.service.host import HostOperations
+from isthmus.service.pausing import Pausing
 from isthmus.service.sessions import Session, Sessions
+from isthmus.service.veils import Veils
 from isthmus.service.skills import Origin
+from isthmus.terms import Terms
 from isthmus.trail import Trail
+from isthmus.turns import aside
 from isthmus_sandbox.protocol import Failure, GuestLost, Outcome, Program, Request, SandboxUnavailable
+from isthmus_sandbox.values import is_large
+
+SIMULATE = "isthmus.simulate"
+"""The host's operation by which a program asks that its writes be simulated from there on."""
 
 MOST_NAMES = 200
 """Variables that a guest tells of at its end (`guest.session`)."""
-
-Printed = Callable[[str], Awaitable[None]]
-"""Hears what a program prints, as it prints it."""
-
-Tell = Callable[[Report], Awaitable[tuple[int, Sequence[str]]]]
-"""Lays a report out, while nothing else runs in its session. Gives its tokens, and the names of files it was put in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +64,13 @@ class ExecuteService:
     gateway: Gateway
     history: History
     host: HostOperations
+    approvals: Approvals
+    detached: Detached
     limits: Limits
     sources: Sources
     log: Callable[[str], None]
     audit: Audit | None = None
+    veils: Veils | None = None
 
     async def execute(
         self,
@@ -74,25 +81,48 @@ class ExecuteService:
         timeout: float | None = None,
         printed: Printed | None = None,
         tell: Tell | None = None,
+        consent: Consent = None,
     ) -> Report:
         """Run `code` for `principal`, at most `timeout` seconds and never longer than the limit `wall`.
 
         `session` is a handle, `new`, the id of an execution to continue, or None for the principal's own. What was
         interrupted when its server ended goes on where it stood, if `code` is the same or empty; any other program
-        takes over the answers of the completed calls of the execution that it continues.
+        takes over the answers of the completed calls of the execution that it continues. Where it waits for a person,
+        and `consent` is "later", the report says for what (`waits`), and the execution goes on by itself.
         """
         execution = self.sources.new_id("x")
         if failure := self._unfit(code):
             return Report(execution, session or "", ok=False, error=failure)
+        client, pausing = Client(printed, tell, consent), Pausing(execution)
         seconds = min(timeout or self.limits.wall, self.limits.wall)
-        try:
+
+        async def work() -> Report:
             with self.admission.join(principal) as ticket:
                 notes = await self.history.news(principal)
                 found, continues = await self._session(principal, session)
-                run = Run(self, found, ticket, execution, code, seconds, continues, printed, tell, notes=notes)
+                run = Run(self, found, ticket, execution, code, seconds, continues, client, pausing, notes=notes)
                 return await run.report()
+
+        try:
+            if (held := self.detached.find(principal, session)) is not None:
+                if code.strip() in ("", held.source.strip()):
+                    held.client.printed, held.client.tell = printed, tell
+                    self.approvals.look(held.pausing.execution)
+                    return self._told(held, await self.detached.attend(held))
+                await self.detached.end(held)
+            if consent == "later" and self.gateway.policy.asks:
+                held = Held(principal, code, pausing, client, work)
+                return self._told(held, await self.detached.begin(held))
+            return await work()
         except IsthmusError as error:
             return Report(execution, session or "", ok=False, error=_failure(error))
+
+    def _told(self, held: Held, report: Report | None) -> Report:
+        """The report; of an execution that waits, what it waits for."""
+        if report is not None:
+            return report
+        waits = self.approvals.of(held.pausing.execution)
+        return Report(held.pausing.execution, waits[0].session if waits else "", ok=True, waits=waits)
 
     async def _session(self, principal: Principal, session: str | None) -> tuple[Session, str]:
         """The session to run in, and the execution to continue, if `session` names one."""
@@ -135,11 +165,19 @@ class Run:
     execution: str
     code: str
     seconds: float
-    continues: str = ""
-    printed: Printed | None = None
-    tell: Tell | None = None
+    continues: str
+    client: Client
+    pausing: Pausing
     recording: Recording | None = None
     notes: list[str] = field(default_factory=list)
+    terms: Terms = field(init=False)
+    running: Execution | None = None
+    questions: set[str] = field(default_factory=set)  # ids of all that were asked
+
+    def __post_init__(self) -> None:
+        self.pausing.ticket = self.ticket
+        approver = None if self.client.consent is None else self
+        self.terms = Terms(self.execution, self.session.handle, approver)
 
     async def report(self) -> Report:
         """Run, and tell."""
@@ -148,16 +186,19 @@ class Run:
                 report = await self._run()
             finally:
                 self.service.history.running.discard(self.execution)
+                if not self.pausing.aside:
+                    self.service.approvals.withdraw(self.questions)
             if self.recording is not None:
-                report = replace(report, calls=self.recording.calls())
-            report = replace(report, notes=(*self.notes, *report.notes))
+                report = replace(report, calls=self.recording.calls(), changes=tuple(self.terms.changes))
+            report = await self._veiled(replace(report, notes=(*self.notes, *report.notes)))
             await self._end(report)
         self.service.sessions.rest(self.session)
         return report
 
     async def _run(self) -> Report:
-        running: Execution | None = None
         outcome: Outcome | None = None
+        if self.service.veils is not None:
+            self.terms.veil = self.service.veils.of(self.session)
         went_on = await self._continuation()
         if went_on is not None and went_on.ended and not self.code.strip():
             return self._told_before(went_on)
@@ -165,8 +206,8 @@ class Run:
         try:
             before = await self._begin(went_on)
             started = self.service.sources.ticks()  # the first program on a machine waits for the compiler
-            running = self._running()
-            with anyio.fail_after(self.seconds - self.ticket.waited):
+            running = self.running = self._running()
+            with anyio.fail_after(self.seconds - self.ticket.waited) as self.pausing.scope:
                 outcome = await running.run(self._recorded.began.program, before)
             failure = outcome.error
         except CannotSucceed as found:
@@ -183,15 +224,15 @@ class Run:
             await self._abandon()
             raise
         ms = (self.service.sources.ticks() - started) * 1000
-        if running is not None:
-            self._note_end(outcome, failure, ms, running.busy * 1000)
-        output = "".join(running.output) if running else ""
+        if self.running is not None:
+            self._note_end(outcome, failure, ms, self.running.busy * 1000)
+        output = "".join(self.running.output) if self.running else ""
         report = Report(self.execution, self.session.handle, ok=False, error=failure, output=output, ms=ms)
         if outcome is None:
             return report
         # Names beyond the most that are told are not known, and neither are those of modules.
         self.session.names = frozenset(outcome.names) if len(outcome.names) < MOST_NAMES else None
-        return self._told(report, outcome)
+        return self._with_outcome(report, outcome)
 
     # the beginning
 
@@ -219,10 +260,12 @@ class Run:
         await self.session.revisit()
         if went_on is not None and not went_on.ended:
             if self._is_same(went_on) and (recovered := await history.recover(self.session, self.continues)):
+                await self._recall(went_on.entries)
                 return self._resume(went_on, recovered[1])
             await self._close_off(went_on.entries)
         self._look_ahead()
         fresh, clean = await self._enter()
+        await self._recall(())
         history.running.add(self.execution)
         began = Began(
             self.execution,
@@ -250,9 +293,24 @@ class Run:
         service, view = self.service, self.service.catalogs.current
         ready = frozenset(name for name, each in view.snapshots.items() if each.state is UpstreamState.READY)
         gateway, session = service.gateway, self.session
-        known = Known(view.catalog, ready, gateway.policy, session.principal, gateway.validate, taken=session.may_hold)
+        opaque = self.terms.veil.holds_tokens if self.terms.veil else lambda _: False
+        known = Known(
+            view.catalog, ready, gateway.policy, session.principal, gateway.validate, session.may_hold, opaque
+        )
         if findings := preflight(self.code, known):
             raise CannotSucceed(failure_of(findings, self.code))
+
+    async def _recall(self, entries: Sequence[Entry]) -> None:
+        """What rules look at, of what was done before: budgets of this execution, labels of all in its session."""
+        policy, catalog = self.service.gateway.policy, self.service.catalogs.current.catalog
+        for entry in entries:
+            if isinstance(entry, Sent) and (operation := catalog.get(entry.operation)) is not None:
+                policy.counts_again(operation, self.session.principal, self.terms.tally)
+        if self.session.labels is None:
+            answered = await self.service.history.answered(self.session.handle)
+            known = [operation for name in answered if (operation := catalog.get(name)) is not None]
+            self.session.labels = {label for each in known for label in policy.flow.labels(each)}
+        self.terms.tally.labels = self.session.labels
 
     def _is_same(self, went_on: Continuation) -> bool:
         return self.code.strip() in ("", went_on.began.program.source.strip())
@@ -261,6 +319,7 @@ class Run:
         """Go on with an execution whose server is gone, where it stood."""
         history, sources = self.service.history, self.service.sources
         self.execution, self.code = went_on.began.execution, went_on.began.program.source
+        self.pausing.execution = self.terms.execution = self.execution
         history.running.add(self.execution)
         by = Resumed(history.owner, sources.now())
         self.recording = Recording.resumed(
@@ -271,7 +330,10 @@ class Run:
         return before
 
     def _trail(self, began: Began) -> Trail | None:
-        return Trail(began, self.service.audit, self.service.sources.now) if self.service.audit else None
+        if self.service.audit is None:
+            return None
+        trail = Trail(began, self.service.audit, self.service.sources.now)
+        return trail if self.terms.veil is None else replace(trail, shown=self.terms.veil.shown)
 
     async def _close_off(self, entries: Sequence[Entry]) -> None:
         """An execution without an end gets one: another program goes on in its place."""
@@ -312,10 +374,15 @@ class Run:
             self._recorded,
             service.limits.calls,
             service.limits.parallel,
-            self.printed,
+            self._print,
             self._recover,
             service.log,
         )
+
+    async def _print(self, text: str) -> None:
+        masks = self.terms.veil is not None and self.terms.veil.rules.masks
+        if self.client.printed is not None and not masks:  # half a value would not be recognised
+            await self.client.printed(text)
 
     async def _recover(self, lost: GuestLost) -> tuple[Guest, Transcript] | None:
         """The worker was ended from outside: the program goes on in another one, if that is cheap."""
@@ -331,13 +398,21 @@ class Run:
 
     # the end
 
+    async def _veiled(self, report: Report) -> Report:
+        """The report with tokens in the place of private values."""
+        if (veil := self.terms.veil) is None:
+            return report
+        large = is_large(report.value) or is_large(report.output)
+        return await aside(large, veil.report, report)
+
     def _note_end(self, outcome: Outcome | None, failure: Failure | None, ms: float, busy: float) -> None:
-        code, message = (failure.code, failure.message.partition("\n")[0][:200]) if failure else ("", "")
+        shown = failure if self.terms.veil is None else self.terms.veil.failure(failure)
+        code, message = (shown.code, shown.message.partition("\n")[0][:200]) if shown else ("", "")
         self._recorded.finished(outcome, ok=failure is None, code=code, message=message, ms=ms, busy=busy)
 
     async def _end(self, report: Report) -> None:
         """Lay the report out while the session is still this execution's, and keep the end of the journal."""
-        shown = await self.tell(report) if self.tell else None
+        shown = await self.client.tell(report) if self.client.tell else None
         if self.recording is not None:
             if shown is not None:
                 self.recording.shown(*shown)
@@ -379,12 +454,16 @@ class Run:
     async def _abandon(self) -> None:
         """The client has gone, or worse: the guest was stopped in the middle, and cannot be used again."""
         with anyio.CancelScope(shield=True):
-            await self.session.drop("the program before was cancelled")
-            if self.recording is not None:
+            aside = self.pausing.aside
+            await self.session.drop("the program before " + ("waits for approval" if aside else "was cancelled"))
+            if self.recording is not None and aside:
+                self.recording.set_aside(self.service.sources.now())
+                await self._keep()
+            elif self.recording is not None:
                 self._note_end(None, Failure("Cancelled", "the client went away", code="cancelled"), 0.0, 0.0)
                 await self._keep()
 
-    def _told(self, report: Report, outcome: Outcome) -> Report:
+    def _with_outcome(self, report: Report, outcome: Outcome) -> Report:
         self.notes.extend(self._missing())
         return replace(report, ok=outcome.ok, kind=outcome.kind, value=outcome.value, notes=outcome.notes)
 
@@ -399,12 +478,36 @@ class Run:
 
     def writes(self, operation: str) -> bool:
         """Whether a call of this name could change the world."""
+        if operation == SIMULATE:
+            return True  # what comes after it is not sent, so it keeps its place
         found = self.service.gateway.lookup(operation)
         return found is not None and found.effect is not Effect.READ
 
     async def perform(self, request: Request) -> Any:
         """Perform one call of the program: the host's own operations here, all others through the gateway."""
         self.ticket.settle()
+        self.pausing.under_way += 1
+        try:
+            return await self._performed(request)
+        finally:
+            self.pausing.under_way -= 1
+            if self.pausing.idle:
+                self.pausing.changed()
+
+    async def ask(self, question: Question) -> Reply:
+        """Have a person asked. His time does not count, and what is beside this call goes on."""
+        self.questions.add(question.id)
+        consent, running = self.client.consent, self.running
+        if running is None or consent is None:
+            raise RuntimeError("nobody is there to be asked")
+        approver = None if consent == "later" else consent
+        async with running.beside(), self.pausing.paused():
+            return await self.service.approvals.ask(question, approver, waits=consent == "later")
+
+    async def _performed(self, request: Request) -> Any:
+        if request.operation == SIMULATE:
+            self.terms.simulates = True
+            return None
         if request.operation.startswith("isthmus."):
             origin = Origin(self.execution, self.session.handle, self.code)
             return await self.service.host.answer(request, self.session.principal, origin)
@@ -415,6 +518,7 @@ class Run:
             self.session.principal,
             self._recorded,
             request.call,
+            self.terms,
         )
         return answer.value
 

@@ -128,6 +128,14 @@ class History:
             if each.ok is None and each.owner != self.owner and not self.alive(each.owner)
         ]
 
+    async def answered(self, session: str) -> set[str]:
+        """The operations that programs of a session have had answers of, as far as journals are kept."""
+        found: set[str] = set()
+        for summary in await self.store.summaries(session=session, limit=10_000):
+            transcript = transcript_of(await self.store.entries(summary.execution))
+            found |= {sent.operation for call, sent in transcript.sent.items() if call in transcript.ended}
+        return found
+
     async def rebuild(self, session: Session) -> bool:
         """Give the session a guest with the variables that it had. False, and nothing changed, where it cannot be."""
         try:

@@ -21,6 +21,8 @@ import anyio.to_thread
 from isthmus.errors import NotFound
 from isthmus.model import Principal
 from isthmus.ports import Guest, Held, Sandbox, Workspaces
+from isthmus.privacy.veil import Veil
+from isthmus.rules import Label
 
 TEND_EVERY = 5.0
 """Seconds between two looks at what has become too old."""
@@ -107,7 +109,9 @@ class Session:
     guest: Guest | None = None
     dropped: str = ""
     memory: int = 0  # bytes of its worker, when it was last at rest
+    labels: set[Label] | None = field(default_factory=set)  # of what its programs have read; None: not known yet
     names: frozenset[str] | None = frozenset()  # its variables; None where not all of them are known
+    veil: Veil | None = None  # where there are private values
     turn: Turn = field(default_factory=lambda: Turn(None))  # one execution at a time
 
     async def enter(self, sandbox: Sandbox, *, last_spare: bool = True) -> Guest:
@@ -128,7 +132,7 @@ class Session:
             await self.drop("its worker was ended from outside")
         elif self.guest is not None and self.turn.others:
             await self.drop("the session went on in another server")
-            self.names = None
+            self.names = self.labels = None
 
     def may_hold(self, name: str) -> bool:
         """Whether a name may stand for something of the session's own: a variable, or a module that was imported."""
@@ -143,7 +147,7 @@ class Session:
 
     def release(self, why: str) -> Guest | None:
         """Let go of the guest, which is to be closed: who enters while it ends gets another."""
-        guest, self.guest = self.guest, None
+        guest, self.guest, self.veil = self.guest, None, None
         if guest is not None:
             self.dropped = why
         return guest
@@ -261,6 +265,7 @@ class Sessions:
             )
         session = self._open(principal, handle)
         session.dropped, session.names = "the server was restarted", None
+        session.labels = None
         return session
 
     def _open(self, principal: Principal, handle: str) -> Session:
