@@ -1,7 +1,7 @@
 """Ours beside the peers, turn by turn in one run: eryx, Monty, FastMCP's CodeMode, a plain subprocess, a bare server.
 
-Each figure is a median, its best beside it: other work on the machine spoils medians first. A ratio above 1 says that ours
-needs more than theirs. What they give for it is not the same: Monty runs a subset of Python, a subprocess isolates
+Each figure is a median, its best beside it: other work on the machine spoils medians first. A ratio above 1 says that
+ours needs more than theirs. What they give for it is not the same: Monty runs a subset of Python, a subprocess isolates
 nothing, eryx runs programs in the process that embeds it.
 """
 
