@@ -89,8 +89,8 @@ async def _listened(found: Loaded) -> None:
     told = anyio.Event()
     async with identification(config) as identify, anyio.create_task_group() as tasks:
         tasks.start_soon(_tell_signals, told, tasks.cancel_scope)
-        async with listening(config, identify, house.application) as url:
-            log(f"serving {url}")
+        async with listening(config, identify, house.application) as listens:
+            log(f"serving {listens.url}, listening on {listens.address}")
             if identify is None:
                 log("warning: nobody has to say who he is: every user of this machine can run programs here")
             await told.wait()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,6 +38,14 @@ KEEP_ALIVE = 75
 
 HEADER_BYTES = 65_536
 """Of a request line and its headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a server listens, and what clients call its endpoint."""
+
+    url: str
+    address: str
 
 
 def rules(config: HttpConfig, identify: Identify | None) -> Rules:
@@ -74,10 +83,10 @@ async def listening(
     config: HttpConfig,
     identify: Identify | None,
     open_application: Callable[[], AbstractAsyncContextManager[Application]],
-) -> AsyncIterator[str]:
+) -> AsyncIterator[Listening]:
     """Listen, and answer, until the end of the context; then let what is under way end, for `config.drain` seconds.
 
-    Gives the URL of the endpoint. The application is opened meanwhile; tools wait for it.
+    The application is opened meanwhile; tools wait for it.
 
     Raises:
         ConfigurationError: the address cannot be listened on, or the certificate cannot be used.
@@ -98,7 +107,7 @@ async def listening(
             tasks.start_soon(opened.hold, open_application)
             async with sessions.run(), anyio.create_task_group() as serving:
                 serving.start_soon(server.serve, [listener])
-                yield _url(config, listener)
+                yield _listening(config, listener)
                 server.should_exit = True
             tasks.cancel_scope.cancel()
 
@@ -164,8 +173,6 @@ def _bound(config: HttpConfig) -> socket.socket:
         ) from None
 
 
-def _url(config: HttpConfig, listener: socket.socket) -> str:
-    if config.url:
-        return config.url
-    scheme = "https" if config.tls else "http"
-    return f"{scheme}://{bracketed(config.host.strip('[]'))}:{listener.getsockname()[1]}{PATH}"
+def _listening(config: HttpConfig, listener: socket.socket) -> Listening:
+    address = f"{bracketed(config.host.strip('[]'))}:{listener.getsockname()[1]}"
+    return Listening(config.url or f"{'https' if config.tls else 'http'}://{address}{PATH}", address)
