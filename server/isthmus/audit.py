@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Literal
 
 from isthmus.model import CallStatus, Effect
@@ -102,11 +103,15 @@ def facts(record: Record) -> dict[str, Any]:
     {'event': 'operations', 'at': 0.0, 'upstream': 'shop', 'operations': 20, 'tokens': 1800, 'measured': 20}
     """
     told: dict[str, Any] = {"event": EVENTS[type(record)]}
-    for name in record.__slots__:
-        value = getattr(record, name)
-        if value not in ("", ()):
-            told[name] = _bounded(value)
+    for name, value in zip(record.__slots__, _VALUES[type(record)](record), strict=True):
+        if value:
+            told[name] = value if type(value) is str and len(value) <= LONGEST else _bounded(value)
+        elif value not in ("", ()):
+            told[name] = value
     return told
+
+
+_VALUES = {kind: attrgetter(*kind.__slots__) for kind in EVENTS}
 
 
 def _bounded(value: Any) -> Any:

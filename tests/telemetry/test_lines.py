@@ -14,7 +14,7 @@ from isthmus.audit import LONGEST, After, Before, Listed, Searched
 from isthmus.errors import ConfigurationError, InternalError
 from isthmus.model import Effect
 from isthmus.redaction import Redactor
-from isthmus.telemetry.lines import AuditFile, Kept, files_of, line, read
+from isthmus.telemetry.lines import LOOKED_EVERY, AuditFile, Kept, files_of, line, read
 
 SECRET = "canary-5d1c9b7a"
 NOW = 1_763_848_600.25
@@ -158,6 +158,7 @@ def test_two_servers_write_to_one_file_and_follow_it_when_it_is_moved(tmp_path: 
 def test_a_file_that_a_person_removed_is_made_again(house: House) -> None:
     house.file.note(before())
     house.path.unlink()
+    house.now += LOOKED_EVERY
     house.file.note(after())
     assert [each["event"] for each in house.records] == ["after"]
 

@@ -25,6 +25,9 @@ from isthmus.redaction import Redactor
 _FLAGS = os.O_APPEND | os.O_CREAT | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _MIB = 2**20
 
+LOOKED_EVERY = 1.0
+"""Seconds after which it is looked whether the file was moved aside by others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -58,7 +61,7 @@ class AuditFile:
         self.wants_text = wants_text
         self._path, self._redactor, self._now, self._log = path, redactor, now, log
         self._kept = kept or Kept()
-        self._descriptor = -1
+        self._descriptor, self._size, self._looked = -1, 0, now()
         self._failing = False
         try:
             self._open()
@@ -78,6 +81,7 @@ class AuditFile:
         try:
             self._write(line(facts(record), self._redactor))
         except OSError as error:
+            self.close()  # to begin anew with the next one
             raise self._trouble(error) from None
         self._failing = False
 
@@ -90,20 +94,29 @@ class AuditFile:
     def _open(self) -> None:
         self.close()
         self._descriptor = os.open(self._path, _FLAGS, 0o600)
+        self._size = os.fstat(self._descriptor).st_size
 
     def _write(self, text: bytes) -> None:
-        if self._descriptor < 0 or self._is_elsewhere():
+        if self._descriptor < 0 or self._was_moved():
             self._open()
-        if os.fstat(self._descriptor).st_size >= self._kept.bytes:
+        if self._size >= self._kept.bytes:
             self._move_aside()
-        if os.write(self._descriptor, text) != len(text):
+        written = os.write(self._descriptor, text)
+        self._size += written
+        if written != len(text):
             os.write(self._descriptor, b"\n")  # what was begun stays a line of its own
             raise OSError(None, "only a part of a line could be written")
 
-    def _is_elsewhere(self) -> bool:
-        """Whether another server, or a person, has moved the file aside."""
+    def _was_moved(self) -> bool:
+        """Whether another server, or a person, has moved the file aside; and how large it is with others' lines."""
+        now = self._now()
+        if abs(now - self._looked) < LOOKED_EVERY:
+            return False
+        self._looked = now
+        ours = os.fstat(self._descriptor)
+        self._size = ours.st_size
         try:
-            there, ours = os.stat(self._path), os.fstat(self._descriptor)  # noqa: PTH116 - a path costs 3 us more
+            there = self._path.stat()
         except FileNotFoundError:
             return True
         return (there.st_ino, there.st_dev) != (ours.st_ino, ours.st_dev)
