@@ -36,7 +36,8 @@ from isthmus.rules import Fits, Flow, Rule, Verdict
 if TYPE_CHECKING:
     from isthmus.config.http import HttpConfig
     from isthmus.contracts.lock import Lock
-    from isthmus.ports import Audit, Sandbox, Upstream
+    from isthmus.ports import Audit, JournalStore, Sandbox, Upstream
+    from isthmus.privacy.veil import Veil
     from isthmus.redaction import Redactor
     from isthmus.render.fragments import Detail
     from isthmus.render.results import Rendered
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
     from isthmus.service.learning import Learning
     from isthmus.service.sessions import Sessions
     from isthmus.service.skills import Skills
-    from isthmus.stores.journal import JournalFile
     from isthmus.stores.owners import Owner
+    from isthmus.stores.private import PrivateStores
     from isthmus.stores.skills import SkillFolders
     from isthmus.validation import Validation
     from isthmus_sandbox.pool import Pool
@@ -77,7 +78,7 @@ class Application:
     searching: Search
     executing: ExecuteService
     sessions: Sessions
-    journals: JournalFile
+    journals: JournalStore
     owner: Owner
     learning: Learning
     audit: Audit
@@ -226,11 +227,13 @@ def _assembled(
     from isthmus.service.search_both import SearchBoth
     from isthmus.service.sessions import Bounds as Resting
     from isthmus.service.sessions import Sessions
+    from isthmus.service.veils import Veils
     from isthmus.stores.approvals import ApprovalFile
     from isthmus.stores.data import key_of
     from isthmus.stores.journal import JournalFile
     from isthmus.stores.journal import Kept as KeptJournals
     from isthmus.stores.owners import Owner
+    from isthmus.stores.private import PrivateStores
     from isthmus.stores.shapes import ShapeFile
     from isthmus.stores.workspace import Kept, Workspaces
     from isthmus.telemetry.opening import opened as opened_audit
@@ -267,7 +270,8 @@ def _assembled(
         partial(_new_id, "s"),
     )
     kept = configuration.journal
-    journals = JournalFile(data / "journal.db", KeptJournals(kept.mb, kept.days), time.time)
+    private = PrivateStores(data, configuration.private)
+    journals = private.journal(JournalFile(data / "journal.db", KeptJournals(kept.mb, kept.days), time.time))
     owner = Owner(data / "run", secrets.token_hex(8))
     audit = opened_audit(configuration.audit, data, base, redactor, time.time, log)
     mark = partial(_mark, policy)
@@ -318,6 +322,7 @@ def _assembled(
         Sources(_new_id, partial(secrets.token_hex, 32), time.time, time.monotonic),
         log,
         audit,
+        Veils(private.rules, private.vault) if private.rules else None,
     )
     return Application(
         sandbox,
@@ -376,7 +381,7 @@ def _skills(
     catalogs: Catalogs,
     policy: Policy,
     redactor: Redactor,
-    journals: JournalFile,
+    journals: JournalStore,
     log: Callable[[str], None],
 ) -> Skills:
     from isthmus.service.skills import Skills, latest_programs
@@ -421,6 +426,19 @@ class Records:
     sandbox: Callable[[], Pool]
     output_tokens: int
     audit: Callable[[Sequence[str]], Iterator[dict[str, Any]]]  # records of the named events
+    private: PrivateStores
+
+    def shown(self, session: str, data: Any) -> Any:
+        """Data of an execution in a session as it may be seen: without secrets, with tokens for private values."""
+        veil = self._veil(session)
+        cleaned = self.redactor.data(data)
+        return cleaned if veil is None else veil.shown(cleaned)
+
+    def _veil(self, session: str) -> Veil | None:
+        from isthmus.privacy.veil import Veil
+
+        kept = self.private.found(session)
+        return None if kept is None or self.private.rules is None else Veil.opened(self.private.rules, kept)
 
     async def keep_files(self, report: Report, workspace: Path) -> None:
         """Put what did not fit into a result where the programs after it found it."""
@@ -431,6 +449,8 @@ class Records:
         from isthmus.render.results import lay_out
         from isthmus.stores.workspace import keep
 
+        veil = self._veil(report.session)
+        report = report if veil is None else veil.hidden(report)
         return lay_out(report, budget_tokens=self.output_tokens, keep=partial(keep, workspace))
 
 
@@ -439,12 +459,14 @@ async def records(configuration: Configuration, *, base: Path, log: Callable[[st
     """Open the journals of a configuration, without its upstreams."""
     from isthmus.service.archive import Archive
     from isthmus.stores.journal import JournalFile, Kept
+    from isthmus.stores.private import PrivateStores
     from isthmus.telemetry.lines import read
     from isthmus.telemetry.opening import path_of
     from isthmus_sandbox.pool import Pool
 
     data, limits, kept = data_of(configuration, base), configuration.limits, configuration.journal
-    journals = JournalFile(data / "journal.db", Kept(kept.mb, kept.days), time.time)
+    private = PrivateStores(data, configuration.private)
+    journals = private.journal(JournalFile(data / "journal.db", Kept(kept.mb, kept.days), time.time))
     settings = _pool_settings(limits, data / "run")
     try:
         yield Records(
@@ -453,6 +475,7 @@ async def records(configuration: Configuration, *, base: Path, log: Callable[[st
             lambda: Pool(settings, progress=log),
             limits.output_tokens,
             partial(read, path_of(configuration.audit, data, base)),
+            private,
         )
     finally:
         await journals.close()

@@ -52,7 +52,8 @@ class Finding:
 class Known:
     """What is known when a program comes. `upstreams` are those whose operations are all there.
 
-    `taken`: whether a name may already stand for something else in the program's session.
+    `taken`: whether a name may already stand for something else in the program's session. `opaque`: whether a literal
+    stands for a value that is not known here.
     """
 
     catalog: Catalog
@@ -61,6 +62,7 @@ class Known:
     principal: Principal
     validate: Callable[[Operation, Mapping[str, Any]], tuple[Mapping[str, Any], Sequence[str]]]
     taken: Callable[[str], bool] = lambda _: False
+    opaque: Callable[[Any], bool] = lambda _: False
 
 
 def preflight(source: str, known: Known) -> tuple[Finding, ...]:
@@ -188,6 +190,7 @@ def _with_arguments(operation: Operation, given: Mapping[str, Any], known: Known
     Raises:
         InvalidArguments: one that is written out does not fit, or one is missing.
     """
+    given = {key: _UNKNOWN if known.opaque(value) else value for key, value in given.items()}
     mended, problems = known.validate(operation, {key: value for key, value in given.items() if value is not _UNKNOWN})
     computed = [key for key, value in given.items() if value is _UNKNOWN]
     problems = [each for each in problems if not any(each.startswith(f"{key}: required, and") for key in computed)]

@@ -30,17 +30,21 @@ class _Asked:
 
 @dataclass(slots=True, eq=False)
 class Trail:
-    """Writes to `audit` what becomes of the calls of `began`. `now` gives seconds since the epoch."""
+    """Writes to `audit` what becomes of the calls of `began`. `now` gives seconds since the epoch.
+
+    `shown` gives data as it may be on record.
+    """
 
     began: Began
     audit: Audit
     now: Callable[[], float]
+    shown: Callable[[Any], Any] = lambda value: value
     _program: str = ""
     _open: dict[int, _Asked] = field(default_factory=dict)
 
     def asked(self, sent: Sent, arguments: Mapping[str, Any]) -> None:
         """A program wants this call. Its record comes with what is decided: by `leaves`, or by `ended`."""
-        text = _written(arguments) if self.audit.wants_text else ""
+        text = _written(self.shown(arguments)) if self.audit.wants_text else ""
         self._open[sent.call] = _Asked(sent, tuple(arguments), text)
 
     def leaves(self, call: int, verdict: Verdict) -> None:
@@ -89,9 +93,9 @@ class Trail:
             call=sent.call,
             operation=sent.operation,
             status=status,
-            ms=ms,
+            ms=round(ms, 3),
             error=error.code if isinstance(error, IsthmusError) else "",
-            why=str(error) if error is not None and tells else "",
+            why=self.shown(str(error)) if error is not None and tells else "",
             taken=taken,
         )
 

@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
         from isthmus.compose import records
 
         async with records(found.configuration, base=found.base, log=log) as kept:
-            shown: dict[str, Any] = kept.redactor.data(facts_of(await kept.archive.transcript(arguments.execution)))
+            transcript = await kept.archive.transcript(arguments.execution)
+            shown: dict[str, Any] = kept.shown(transcript.began.session, facts_of(transcript))
             return shown
 
     shown = run_async(facts)

@@ -63,7 +63,7 @@ class PrivateConfig(Closed):
     key: SecretStr | None = Field(
         default=None,
         min_length=16,
-        description="What kept values are encrypted with; best as ${NAME}. By default, the file `key` in `data`.",
+        description="What kept values are encrypted with; best as ${NAME}. By default, `seal.key` in `data`.",
     )
 
 

@@ -61,7 +61,7 @@ class Forms:
             return text
         low = _lower(text)
         few = len(self._tokens) < min(_FEW, 2 * len(text))
-        if few and not any(form in low for form in self._tokens):
+        if few and not any(form in low for form in tuple(self._tokens)):
             return text
         return self._replaced(text, low, only)
 

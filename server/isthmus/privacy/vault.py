@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from collections import Counter
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +59,7 @@ class Vault:
         "_by_token",
         "_counts",
         "_forms",
+        "_lock",
         "_met",
         "_numbers",
         "_sealed",
@@ -73,6 +75,7 @@ class Vault:
         self.pattern = _pattern(self.names)
         self.most = most
         self.news: list[Met] = []
+        self._lock = threading.RLock()  # large answers are read in threads
         self._by_token: dict[str, Kept] = {}
         self._by_key: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
@@ -95,6 +98,10 @@ class Vault:
             LimitExceeded: the session has met too many.
         """
         key = _key(value) if key is None else key
+        with self._lock:
+            return self._token(value, kind, upstream, key, sealed=sealed)
+
+    def _token(self, value: Scalar, kind: str, upstream: str, key: str, *, sealed: bool) -> str:
         token = self._by_key.get(key)
         if token is None:
             if len(self) >= self.most:
@@ -109,6 +116,13 @@ class Vault:
             self.news.append(met)
             self.learn([met])
         return token
+
+    def settle(self, keep: Callable[[Sequence[Met]], None]) -> None:
+        """Have what is new kept; when it returns, all that is known is."""
+        with self._lock:
+            if self.news:
+                keep(tuple(self.news))
+                self.news.clear()
 
     def learn(self, met: Iterable[Met]) -> None:
         """Take in what was met, in the order in which it was."""

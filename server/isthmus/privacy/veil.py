@@ -115,7 +115,15 @@ class Veil:
 
     def report(self, report: Report) -> Report:
         """A report as the model may see it; the first one with tokens says what they are."""
-        hidden = replace(
+        hidden = self.hidden(report)
+        if self._told or not len(self.vault):
+            return hidden
+        self._told = True
+        return replace(hidden, notes=(*hidden.notes, self._explanation()))
+
+    def hidden(self, report: Report) -> Report:
+        """A report with tokens in the place of values."""
+        return replace(
             report,
             value=self.shown(report.value),
             output=self.shown(report.output),
@@ -124,10 +132,6 @@ class Veil:
             calls=tuple(map(self._record, report.calls)),
             changes=tuple(replace(each, arguments=self.shown(each.arguments)) for each in report.changes),
         )
-        if self._told or not len(self.vault):
-            return hidden
-        self._told = True
-        return replace(hidden, notes=(*hidden.notes, self._explanation()))
 
     def failure(self, failure: Failure | None) -> Failure | None:
         """A failure as the model may see it."""
@@ -206,9 +210,7 @@ class Veil:
         return reader
 
     def _settle(self) -> None:
-        if self.vault.news:
-            self.kept.append(tuple(self.vault.news))
-            self.vault.news.clear()
+        self.vault.settle(self.kept.append)
 
 
 @dataclass(frozen=True, slots=True)

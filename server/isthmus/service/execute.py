@@ -28,8 +28,8 @@ from isthmus.service.history import Continuation, History
 from isthmus.service.host import HostOperations
 from isthmus.service.pausing import Pausing
 from isthmus.service.sessions import Session, Sessions
-from isthmus.service.veils import Veils
 from isthmus.service.skills import Origin
+from isthmus.service.veils import Veils
 from isthmus.terms import Terms
 from isthmus.trail import Trail
 from isthmus.turns import aside

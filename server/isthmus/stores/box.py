@@ -6,14 +6,13 @@ taken away without it (a journal, a backup of sessions) from being read; it does
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from isthmus.errors import ConfigurationError, InternalError
+from isthmus.errors import InternalError
+from isthmus.stores.data import key_of
 
 KEY_BYTES = 32
 _NONCE = 12
@@ -60,29 +59,4 @@ def box(folder: Path, passphrase: str | None) -> Box:
     """
     if passphrase is not None:
         return Box(hashlib.scrypt(passphrase.encode(), salt=_SALT, n=2**14, r=8, p=1, dklen=KEY_BYTES))
-    path = folder / "key"
-    try:
-        if not path.exists():
-            _make(path)
-        key = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(
-            f"the key {path} cannot be used: {error.strerror}", remedy="make it readable, or set private.key"
-        ) from None
-    if len(key) != KEY_BYTES:
-        remedy = "bring back the file as it was, or remove it: what was sealed under it is lost then"
-        raise ConfigurationError(f"the key {path} has {len(key)} bytes, not {KEY_BYTES}", remedy=remedy)
-    return Box(key)
-
-
-def _make(path: Path) -> None:
-    """A new key, whole from the first moment that it has its name; one that another server has just made is left."""
-    new = path.with_name(f"key.{secrets.token_hex(8)}")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-    with contextlib.suppress(FileExistsError):
-        os.link(new, path)
-    new.unlink()
+    return Box(hashlib.sha256(_SALT + key_of(folder)).digest())
