@@ -1,15 +1,13 @@
 """What the audit log tells: a record before each call and one after it, allowed or refused, and what was looked at.
 
-Records are plain, bounded values. They hold no answer, and of arguments the names and a digest, unless the operator
-wants their text. A sink (`isthmus.telemetry`) takes secrets out of them and keeps them.
+Records are plain values, bounded where they are told. They hold no answer, and of arguments the names and a digest,
+unless the operator wants their text. A sink (`isthmus.telemetry`) takes secrets out of them and keeps them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from isthmus.model import CallStatus, Effect
 
@@ -27,8 +25,7 @@ MOST_NAMES = 20
 """Arguments that are named; the rest are counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(NamedTuple):
     """A call is about to be made, or will not be. Times are seconds since the epoch.
 
     `program` and `digest` are the beginnings of SHA-256, of the program's source and of the call's arguments.
@@ -48,8 +45,7 @@ class Before:
     text: str = ""  # the arguments themselves, where the operator wants them
 
 
-@dataclass(frozen=True, slots=True)
-class After:
+class After(NamedTuple):
     """What came of it. `why` is the error's message, empty where there is none; `ms` counts from when it was asked."""
 
     at: float
@@ -65,8 +61,7 @@ class After:
     taken: str = ""  # the execution whose answer this is
 
 
-@dataclass(frozen=True, slots=True)
-class Searched:
+class Searched(NamedTuple):
     """A model has searched, and was given so many characters."""
 
     at: float
@@ -76,8 +71,7 @@ class Searched:
     characters: int
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """An upstream has these operations. `tokens` is what a model would pay for their definitions as tools, estimated.
 
     `measured` is how many of them the estimate comes from.
@@ -103,24 +97,20 @@ def facts(record: Record) -> dict[str, Any]:
     {'event': 'operations', 'at': 0.0, 'upstream': 'shop', 'operations': 20, 'tokens': 1800, 'measured': 20}
     """
     told: dict[str, Any] = {"event": EVENTS[type(record)]}
-    for name, value in zip(record.__slots__, _VALUES[type(record)](record), strict=True):
-        if value:
-            told[name] = value if type(value) is str and len(value) <= LONGEST else _bounded(value)
-        elif value not in ("", ()):
+    for name, value in zip(record._fields, record, strict=True):
+        if isinstance(value, str):
+            if value:
+                told[name] = value if len(value) <= LONGEST else _cut(value)
+        elif not isinstance(value, tuple):
             told[name] = value
+        elif value:
+            told[name] = _bounded(value)
     return told
 
 
-_VALUES = {kind: attrgetter(*kind.__slots__) for kind in EVENTS}
-
-
-def _bounded(value: Any) -> Any:
-    if isinstance(value, str):
-        return _cut(value)
-    if isinstance(value, tuple):
-        more = len(value) - MOST_NAMES
-        return [*map(_cut, value[:MOST_NAMES]), *([f"and {more} more"] if more > 0 else [])]
-    return round(value, 6) if isinstance(value, float) else value
+def _bounded(texts: tuple[str, ...]) -> list[str]:
+    more = len(texts) - MOST_NAMES
+    return [*map(_cut, texts[:MOST_NAMES]), *([f"and {more} more"] if more > 0 else [])]
 
 
 def _cut(text: str) -> str:

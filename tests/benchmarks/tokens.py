@@ -9,8 +9,8 @@ import gzip
 import json
 from collections.abc import Callable, Iterator
 
-from isthmus.demo.account import definition
 from isthmus.front import tools
+from isthmus.insight.definitions import definition
 from isthmus.openapi.document import read_document
 from isthmus.openapi.operations import compile_operations
 from tests.benchmarks.frame import Benchmark, Figure, NotMeasured, data_file

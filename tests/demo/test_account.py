@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from isthmus.demo.account import Account, definition, tokens_of
+from isthmus.demo.account import Account
+from isthmus.insight.definitions import definition, tokens_of
 from isthmus.model import Effect, Operation, Parameter, SchemaDocument
 
 
@@ -27,7 +28,7 @@ def test_an_operation_becomes_the_tool_that_a_server_would_list() -> None:
     assert schema["required"] == ["customer"]
     assert schema["properties"]["customer"] == {"type": "string", "description": "Whose"}
     assert "gold" in str(schema)
-    assert 30 < tokens_of([tool]) < 120
+    assert 30 < tokens_of(tool) < 120
 
 
 def test_the_account_adds_up() -> None:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from isthmus.demo import data
-from isthmus.model import Operation
-from isthmus.openapi.schema import standalone
 from isthmus.render.tokens import estimate
 
 
@@ -36,33 +32,6 @@ class Account:
 
 def _row(what: str, direct: int, ours: int) -> str:
     return f"{what:38}{direct:>14,}{ours:>14,}"
-
-
-def definition(operation: Operation) -> dict[str, Any]:
-    """An operation as the MCP tool that a server with a tool for each operation would list."""
-    properties: dict[str, Any] = {}
-    definitions: dict[str, Any] = {}
-    for parameter in operation.parameters:
-        schema = dict(standalone(parameter.schema, operation.document, for_request=True))
-        definitions.update(schema.pop("$defs", {}))
-        if parameter.description:
-            schema.setdefault("description", parameter.description)
-        properties[parameter.wire] = schema
-    return {
-        "name": operation.id.replace(".", "_"),
-        "description": operation.description or operation.summary,
-        "inputSchema": {
-            "type": "object",
-            "properties": properties,
-            "required": [parameter.wire for parameter in operation.parameters if parameter.required],
-            **({"$defs": definitions} if definitions else {}),
-        },
-    }
-
-
-def tokens_of(definitions: Iterable[Mapping[str, Any]]) -> int:
-    """What tool definitions cost, as compact JSON."""
-    return sum(estimate(json.dumps(entry, separators=(",", ":"), ensure_ascii=False)) for entry in definitions)
 
 
 def tokens_of_answers(characters: int) -> int:

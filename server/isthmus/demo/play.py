@@ -21,11 +21,12 @@ import isthmus
 import isthmus_sandbox
 from isthmus.compose import application
 from isthmus.config.model import Configuration
-from isthmus.demo.account import Account, definition, tokens_of, tokens_of_answers
+from isthmus.demo.account import Account, tokens_of_answers
 from isthmus.demo.scenes import ACCOUNT, SCENES, Scene
 from isthmus.demo.shop import DOCUMENT
 from isthmus.demo.shop_service import Service, served
 from isthmus.front.server import build
+from isthmus.insight.definitions import definition, tokens_of
 from isthmus.model import UpstreamState
 from isthmus.render.tokens import estimate
 
@@ -178,9 +179,9 @@ async def _close(
     ]
     account = Account(
         operations=len(definitions),
-        direct_definitions=tokens_of(definitions),
+        direct_definitions=sum(map(tokens_of, definitions)),
         direct_answers=tokens_of_answers(int(measured.get("characters", 0))),
-        our_definitions=tokens_of(tools) + estimate(client.instructions or ""),
+        our_definitions=sum(map(tokens_of, tools)) + estimate(client.instructions or ""),
         our_answers=transcript.read,
     )
     transcript.line()
