@@ -18,6 +18,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 WALL = 5
 
+SAVE = (
+    "lambda name, source: str(call('isthmus.skills.save', {'name': name, 'description': source[:200], "
+    "'source': f'def {name}():' + (chr(10) + source.strip()).replace(chr(10), chr(10) + '    ')}))"
+)
+"""Round `save_skill`, and with a function around the text, so that the hostile body gets as far as it can."""
+
 BINDINGS = {
     "raw_call": "lambda b: __import__('wit_world').exchange(b.decode('latin-1') if isinstance(b, bytes) else b)",
     "allowed_call": "demo.echo(text='ping')",
@@ -30,6 +36,8 @@ BINDINGS = {
     "big_call": "huge.big(n=100_000_000)",
     "private_read_call": "demo.echo(text='a private record')",
     "public_write_call": "demo.delete_all(text=SECRET)",
+    "skill_save": SAVE,
+    "skill_load": "lambda name: getattr(__import__('skills'), name)()",
 }
 
 

@@ -45,9 +45,10 @@ def test_a_function_is_saved_as_it_was_written(box: Sandbox) -> None:
 
 
 def test_the_imports_that_it_uses_are_saved_with_it_and_no_others(box: Sandbox) -> None:
-    source = "import json, re as regex\nfrom datetime import date, timedelta\ndef words(text):\n    return regex.split(' ', text), date\n"
+    function = "def words(text):\n    return regex.split(' ', text), date\n"
+    source = f"import json, re as regex\nfrom datetime import date, timedelta\n{function}"
     assert saved(box, f"{source}save_skill(words, 'Words.')") == (
-        "import re as regex\nfrom datetime import date\n\n\ndef words(text):\n    return regex.split(' ', text), date\n"
+        f"import re as regex\nfrom datetime import date\n\n\n{function}"
     )
 
 
@@ -65,7 +66,8 @@ def test_a_function_of_an_earlier_program_can_be_saved(box: Sandbox) -> None:
 
 
 def test_a_function_within_another_is_saved_without_its_indentation(box: Sandbox) -> None:
-    source = "def make():\n    @staticmethod\n    def triple(n):\n        return 3 * n\n    return triple.__func__\nsave_skill(make(), 'Thrice.')"
+    triple = "    @staticmethod\n    def triple(n):\n        return 3 * n\n"
+    source = f"def make():\n{triple}    return triple.__func__\nsave_skill(make(), 'Thrice.')"
     assert saved(box, source) == "@staticmethod\ndef triple(n):\n    return 3 * n\n"
 
 

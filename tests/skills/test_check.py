@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -69,7 +71,8 @@ def test_what_is_not_its_own_is_named_with_its_line(body: str, told: str) -> Non
 
 
 def test_what_it_makes_it_may_change() -> None:
-    source = "import re\n\ndef f(rows, shop):\n    rows[0].x = 1\n    shop.x = 2\n    made = {}\n    made['a'] = re\n    return made\n"
+    body = ("rows[0].x = 1", "shop.x = 2", "made = {}", "made['a'] = re", "return made")
+    source = "import re\n\ndef f(rows, shop):\n" + "".join(f"    {line}\n" for line in body)
     assert checked("f", source, UPSTREAMS)
 
 
@@ -93,6 +96,7 @@ def test_all_faults_are_told_together() -> None:
         ("import builtins\nbuiltins.print = lambda *a: None\n", "line 2 is something else"),
         ("def f(:\n", "is no Python: line 1"),
         ("def f(): return '\0'\n", "cannot be read|is no Python"),
+        ("#" * 65_537, "65,537 characters"),
         ("def f():\n    return " + "-" * 5000 + "1\n", "nests more than|cannot be read"),
         ("def f():\n    return x" + "+x" * 3000 + "\n", "nests more than|cannot be read"),
         ("def f():\n    return " + "f" + "()" * 1000 + "\n", "nests more than"),
@@ -127,12 +131,8 @@ def test_the_name_of_an_upstream_is_refused() -> None:
 @example("def f():\n    return f'{f'{1}'}'\n")
 @example("def f(x, /, y=[lambda: 0], *a, z: int=3, **k) -> 'f': yield\n")
 def test_whatever_is_sent_ends_in_facts_or_in_an_error_of_the_program(source: str) -> None:
-    try:
-        facts = checked("f", source, UPSTREAMS)
-    except InvalidArguments as error:
-        assert error.message
-    else:
-        assert facts.signature.startswith(("def f(", "async def f("))
+    with contextlib.suppress(InvalidArguments):
+        assert checked("f", source, UPSTREAMS).signature.startswith(("def f(", "async def f("))
 
 
 def test_what_nests_as_deep_as_allowed_can_be_read() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -92,11 +93,8 @@ def test_a_source_cannot_forge_the_header() -> None:
 
 @given(st.text(max_size=300), st.sampled_from(["", "# isthmus skill: late, version 1\n", "# description: x\n"]))
 def test_whatever_stands_in_a_file_is_a_skill_or_an_error(text: str, first: str) -> None:
-    try:
+    with contextlib.suppress(InvalidArguments):
         skill = read(first + text, "late")
-    except InvalidArguments as error:
-        assert error.message
-    else:
         assert skill.name == "late"
         assert check_description(skill.description) == skill.description
 

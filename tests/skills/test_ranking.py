@@ -79,7 +79,8 @@ def test_a_stub_says_how_to_import_it_and_what_is_known_of_it() -> None:
     each = Listed(Kept(skill), Usage(4, 4, 12, 1, NOW), ("shop.get is gone",), ("shop.put",))
     text = stub(each)
     assert text.split("\n")[:3] == [
-        "# skills.late [writes shop.put; version 2; 12 calls, 1 failed; not reviewed by a person; BROKEN: shop.get is gone]",
+        "# skills.late [writes shop.put; version 2; 12 calls, 1 failed; not reviewed by a person; "
+        "BROKEN: shop.get is gone]",
         "from skills import late",
         "async def late(n: int=3) -> list:",
     ]

@@ -151,14 +151,14 @@ class Skills:
         return f"saved {name}, version {skill.version}: `from skills import {name}` in any later program"
 
     def _made(self, principal: Principal, name: str, source: str, description: str) -> tuple[Made, Skill | None]:
-        if self.clean(f"{description}\n{source}") != f"{description}\n{source}":
-            raise InvalidArguments("the function holds a credential", hint="upstreams need none: leave it out")
         check_name(name)
         kept = self.store.get(principal, name)
         before = kept.skill if kept else None
         operations = filter(self.visible, self.catalogs.catalog.operations)
         new = made(name, source, description, before=before, operations=operations, upstreams=self.upstreams)
         self._check_needs(principal, name, new.facts)
+        if self.clean(text := f"{description}\n{source}") != text:
+            raise InvalidArguments("the function holds a credential", hint="upstreams need none: leave it out")
         if before is not None and before.is_reviewed and before.hash != new.skill.hash:
             raise Refused(
                 f"{name} has been reviewed by a person, and is not replaced by a program",

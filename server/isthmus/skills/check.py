@@ -19,6 +19,9 @@ from isthmus import errors
 from isthmus.errors import InvalidArguments, IsthmusError
 from isthmus.skills.skill import check_name
 
+MAX_SOURCE = 65_536
+"""Characters of one function; what the configuration allows is less, as a rule."""
+
 MAX_NESTING = 100
 MAX_FAULTS = 5
 SKILLS = "skills"
@@ -90,6 +93,11 @@ def checked(name: str, source: str, upstreams: Collection[str]) -> Facts:
 
 
 def _parsed(name: str, source: str) -> ast.Module:
+    if len(source) > MAX_SOURCE:
+        raise InvalidArguments(
+            f"{name} has {len(source):,} characters, more than {MAX_SOURCE:,}",
+            hint="save a smaller function, and give it its data as parameters",
+        )
     try:
         tree = ast.parse(source)
     except SyntaxError as error:

@@ -14,8 +14,8 @@
     def normalise_address(text: str) -> str:
         ...
 
-A file without the first line is a skill, too: a person wrote it, and it counts as reviewed. Its description is in a line
-`# description:`, or else in its docstring.
+A file without the first line is a skill, too: a person wrote it, and it counts as reviewed. Its description is in a
+line `# description:`, or else in its docstring.
 """
 
 from __future__ import annotations
