@@ -23,7 +23,7 @@ from tests.benchmarks.start import INITIALIZE, answered
 from tests.benchmarks.wire import checked, taken
 
 OURS = "isthmus"
-TURNS, EXECUTIONS, STARTS, ROUNDS, FANS = 60, 150, 7, 9, 7
+TURNS, EXECUTIONS, STARTS, ROUNDS, FANS = 60, 150, 5, 7, 7
 CALLS = 50
 """In one program: CodeMode allows no more."""
 
@@ -155,6 +155,7 @@ Turn = tuple[str, dict[str, Any]]
 async def in_turn(asked: Mapping[str, Turn], turns: int) -> Times:
     """Each server's tool call so many times, one after the other, after one that does not count."""
     times: Times = {name: [] for name in asked}
+    failure = ""
     with ExitStack() as stack:
         commands = servers(stack)
         async with AsyncExitStack() as clients:
@@ -163,11 +164,16 @@ async def in_turn(asked: Mapping[str, Turn], turns: int) -> Times:
                 for name, command in commands.items()
                 if name in asked
             }
-            for name, client in connected.items():
-                await checked(client, *asked[name])
-            for _ in range(turns):
+            try:
                 for name, client in connected.items():
-                    times[name].append(await taken(client, *asked[name]))
+                    await checked(client, *asked[name])
+                for _ in range(turns):
+                    for name, client in connected.items():
+                        times[name].append(await taken(client, *asked[name]))
+            except RuntimeError as error:
+                failure = f"{name}: {error}"  # said once the clients are closed: each would wrap it in a group
+    if failure:
+        raise RuntimeError(failure)
     return {name: took for name, took in times.items() if took}
 
 
