@@ -218,6 +218,18 @@ async def test_another_program_ends_the_one_that_waits_and_its_questions(tmp_pat
         assert shop.closed == []
 
 
+async def test_other_programs_of_a_session_that_waits_are_told_so_at_once(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    async with shop.open() as app:
+        _, facts = await executed(app, "legacy", ONE, None)
+        began = time.monotonic()
+        text, _ = await executed(app, "legacy", "1 + 1", None)
+        assert time.monotonic() - began < 2
+        assert f'go on with session="{facts["execution"]}"' in text
+        text, _ = await executed(app, "legacy", "1 + 1", None, session="new")
+        assert "result: 2" in text
+
+
 async def test_without_anybody_to_ask_such_a_call_is_refused_with_the_remedy(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     async with shop.open() as app:
@@ -234,3 +246,14 @@ async def test_a_dry_run_reads_and_lists_what_it_would_have_changed(tmp_path: Pa
     assert "changes:" not in rendered.text
     assert [change["status"] for change in rendered.facts["changes"]] == ["simulated", "simulated"]
     assert shop.upstream.calls == [("orders.list", {})]
+
+
+async def test_a_program_can_ask_that_its_own_writes_be_simulated(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, approve=[], allow=["read", "write"])
+    async with shop.open() as app:
+        rendered = await app.execute(f"simulate()\n{ONE}\nlen(await shop.orders.list())")
+        assert 'shop.orders.close(order="o1")' in rendered.text
+        assert shop.closed == []
+        real = await app.execute(ONE)
+    assert "changes:" in real.text
+    assert shop.closed == ["o1"], "it is for one execution"

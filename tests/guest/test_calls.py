@@ -21,6 +21,13 @@ def test_an_awaited_call_gives_its_value_and_says_that_it_was_awaited(box: Sandb
     assert [(request.operation, request.awaited) for request in box.host.requests] == [("github.issues.get", True)]
 
 
+def test_simulate_asks_the_host_before_what_comes_after_it_is_sent(box: Sandbox) -> None:
+    box.host.answer("isthmus.simulate", ("value", None))
+    assert box.value("simulate()\nawait github.issues.close(number=1)")["number"] == 1
+    assert sizes(box) == [1, 1]
+    assert [request.operation for request in box.host.requests] == ["isthmus.simulate", "github.issues.close"]
+
+
 def test_a_call_without_await_gives_its_value_and_says_that_it_was_not_awaited(box: Sandbox) -> None:
     assert box.value("github.issues.get(number=1)['number']") == 1
     assert not box.host.requests[0].awaited

@@ -96,6 +96,10 @@ def helpers(submit: Submit, show: Callable[[object], None]) -> Mapping[str, Any]
         """Search operations as the tool `search` does; gives its text."""
         return submit("isthmus.search", '"isthmus.search"', {"query": query, **options}, ())
 
+    def simulate() -> Call:
+        """From here on, what would change the world is not sent, but listed, and answered by an example."""
+        return submit("isthmus.simulate", '"isthmus.simulate"', {}, ())
+
     def help(subject: Any = None) -> None:  # noqa: A001 (it takes the place of Python's)
         """Explain an operation, or any object of Python, in the output."""
         if isinstance(subject, Operation):
@@ -103,7 +107,7 @@ def helpers(submit: Submit, show: Callable[[object], None]) -> Mapping[str, Any]
         else:
             show(_python_help(subject))
 
-    return {"call": call, "search": search, "help": help}
+    return {"call": call, "search": search, "simulate": simulate, "help": help}
 
 
 def _python_help(subject: Any) -> str:

@@ -96,6 +96,10 @@ class Approvals:
             if opened.question.execution == execution and (reply := self.store.reply(opened.question.id)) is not None:
                 opened.answer(reply)
 
+    def in_session(self, session: str) -> tuple[Question, ...]:
+        """What the executions of a session wait for."""
+        return tuple(each.question for each in self._open.values() if each.question.session == session)
+
     def of(self, execution: str) -> tuple[Question, ...]:
         """What an execution waits for."""
         return tuple(each.question for each in self._open.values() if each.question.execution == execution)

@@ -11,13 +11,13 @@ from typing import Any
 import anyio
 
 from isthmus.config.model import Limits
-from isthmus.errors import InternalError, IsthmusError
+from isthmus.errors import InternalError, IsthmusError, Refused
 from isthmus.execution import Execution
 from isthmus.gateway import Gateway
 from isthmus.journal import Began, Entry, Finished, Resumed, Sent, Transcript, transcript_of
 from isthmus.model import Effect, Principal, Question, Reply, Report, UpstreamState
 from isthmus.ports import Audit, Guest, Sandbox
-from isthmus.preflight import Known, failure_of, preflight
+from isthmus.preflight import Finding, Known, failure_of, preflight
 from isthmus.recording import Recording
 from isthmus.replay import Diverged, outcome_of, report_of
 from isthmus.service.admission import Admission, Ticket
@@ -31,7 +31,7 @@ from isthmus.service.sessions import Session, Sessions
 from isthmus.service.skills import Origin
 from isthmus.service.veils import Veils
 from isthmus.terms import Terms
-from isthmus.trail import Trail
+from isthmus.trail import Trail, note_stopped
 from isthmus.turns import aside
 from isthmus_sandbox.protocol import Failure, GuestLost, Outcome, Program, Request, SandboxUnavailable
 from isthmus_sandbox.values import is_large
@@ -100,6 +100,7 @@ class ExecuteService:
             with self.admission.join(principal) as ticket:
                 notes = await self.history.news(principal)
                 found, continues = await self._session(principal, session)
+                self._refuse_if_waiting(principal, found)
                 run = Run(self, found, ticket, execution, code, seconds, continues, client, pausing, notes=notes)
                 return await run.report()
 
@@ -123,6 +124,20 @@ class ExecuteService:
             return report
         waits = self.approvals.of(held.pausing.execution)
         return Report(held.pausing.execution, waits[0].session if waits else "", ok=True, waits=waits)
+
+    def _refuse_if_waiting(self, principal: Principal, session: Session) -> None:
+        """A session whose program waits for a person would keep all others waiting as long.
+
+        Raises:
+            Refused: it does.
+        """
+        for question in self.approvals.in_session(session.handle):
+            if self.detached.find(principal, question.execution) is not None:
+                raise Refused(
+                    f"nothing was run: {question.execution}, in the same session, waits for the user's approval",
+                    remedy=f'go on with session="{question.execution}" and empty code, or end it with the same session '
+                    'and other code; session="new" has a session of its own',
+                )
 
     async def _session(self, principal: Principal, session: str | None) -> tuple[Session, str]:
         """The session to run in, and the execution to continue, if `session` names one."""
@@ -298,7 +313,15 @@ class Run:
             view.catalog, ready, gateway.policy, session.principal, gateway.validate, session.may_hold, opaque
         )
         if findings := preflight(self.code, known):
+            self._note_stopped(findings)
             raise CannotSucceed(failure_of(findings, self.code))
+
+    def _note_stopped(self, findings: Sequence[Finding]) -> None:
+        """Put on record what was refused without a call."""
+        if audit := self.service.audit:
+            session, now = self.session, self.service.sources.now()
+            names = (session.principal.name, session.handle, self.execution)
+            note_stopped(audit, now, names, self.code, [(each.line, each.code, each.message) for each in findings])
 
     async def _recall(self, entries: Sequence[Entry]) -> None:
         """What rules look at, of what was done before: budgets of this execution, labels of all in its session."""
