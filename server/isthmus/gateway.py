@@ -115,19 +115,19 @@ class Gateway:
         call = Call(operation, bind(operation, positional, arguments), principal)
         refusal = await self._refusal(call, recording, number, terms)
         past = recording.sent(number, operation, call.arguments)
-        under_way = False
+        told, under_way = call, False
         try:
             if refusal is not None:
                 raise refusal
             self._refuse(self.policy.standing(operation, principal))
-            call = replace(call, arguments=self._validated(call, terms))
+            call, told = self._validated(call, terms)
             decision = self._decided(call, terms)
             if past is not None and (answer := _known(past)) is not None:
                 recording.ended(number, "done", taken=past.execution)
                 self.policy.learned(operation, terms.tally)
                 return answer
             if operation.effect is not Effect.READ and (terms.simulates or self.policy.simulate):
-                return _simulated(call, decision, recording, number, terms)
+                return _simulated(told, decision, recording, number, terms)
             credential = await self._credential(call)
             await recording.flush()
             recording.leaves(number, approved=isinstance(decision, Ask))
@@ -139,16 +139,16 @@ class Gateway:
         except BaseException as error:
             status = "unknown" if isinstance(error, OutcomeUnknown) else _status(error, under_way)
             if terms.veil is not None and isinstance(error, IsthmusError):
-                terms.veil.failed(operation, error)
+                terms.veil.failed(operation, error, foreign=under_way)
             recording.ended(number, status, error=error)
             if status == "unknown":
-                terms.changed(call, status)
+                terms.changed(told, status)
             raise
         try:
             answer = await self._veiled(call, answer, terms)
         finally:  # it was done, whether its answer may be seen or not
             recording.ended(number, "done", answer.warnings)
-            terms.changed(call, "done")
+            terms.changed(told, "done")
         return answer
 
     async def _resolve(self, name: str) -> Operation:
@@ -173,14 +173,19 @@ class Gateway:
         operation = self.catalogs.catalog.get(name)
         return operation is not None and self.policy.visible(operation)
 
-    def _validated(self, call: Call, terms: Terms) -> Mapping[str, Any]:
-        """The arguments as they are sent: with values in the place of tokens, and mended."""
-        name = call.operation.id
-        call = call if terms.veil is None else terms.veil.released(call)
-        mended, problems = self.validate(call.operation, call.arguments)
+    def _validated(self, call: Call, terms: Terms) -> tuple[Call, Call]:
+        """The call as it is sent, mended and with values in the place of tokens; and as it is told of."""
+        name, veil = call.operation.id, terms.veil
+        real = call if veil is None else veil.released(call)
+        mended, problems = self.validate(call.operation, real.arguments)
         if problems:
+            if real is not call:  # they may quote what a token stands for
+                problems = [f"{each.partition(':')[0]}: it does not fit what its token stands for" for each in problems]
             raise InvalidArguments(f"{name}: " + "; ".join(problems), hint=f"help({name}) shows all parameters")
-        return mended
+        sent = replace(real, arguments=mended)
+        if veil is None:
+            return sent, sent
+        return sent, veil.seen(sent if real is call else call)
 
     async def _refusal(self, call: Call, recording: Recording, number: int, terms: Terms) -> Refused | None:
         """Have a person decide where policy wants that: why the call is refused, if it is.
@@ -193,10 +198,11 @@ class Gateway:
             return None
         agreed: set[Ask] = set()
         try:
-            call = replace(call, arguments=self._validated(call, terms))
+            call, told = self._validated(call, terms)
             while isinstance(decision := self.policy.decide(call, terms.tally), Ask) and decision not in agreed:
                 await recording.flush()
-                await terms.consent(call, decision, number)
+                # Tokens are one session's own: what was agreed to of them must not count in another.
+                await terms.consent(told, decision if told is call else replace(decision, keeps=False), number)
                 agreed.add(decision)
         except InvalidArguments:
             return None

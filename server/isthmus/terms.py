@@ -20,7 +20,7 @@ MOST_CHANGES = 200
 class Terms:
     """Of one execution. `simulates`: what changes the world is not sent, but answered by an example.
 
-    `veil` is the session's, where there are private values: who is asked, and what is told, sees tokens.
+    `veil` is the session's, where there are private values. Calls that are told, or asked about, come with tokens.
     """
 
     execution: str = ""
@@ -35,8 +35,7 @@ class Terms:
         """Note what a call did to the world, or may have done, or would have done."""
         operation = call.operation
         if operation.effect is not Effect.READ and len(self.changes) < MOST_CHANGES:
-            arguments = self._seen(call).arguments
-            self.changes.append(Change(operation.id, operation.effect, arguments_text(arguments), status))
+            self.changes.append(Change(operation.id, operation.effect, arguments_text(call.arguments), status))
 
     async def consent(self, call: Call, asked: Ask, number: int) -> None:
         """Return once a person has agreed to a call, the program's `number`.
@@ -51,16 +50,13 @@ class Terms:
                 remedy=f"the user can allow it in isthmus.yaml: take {operation.effect.value!r} out of "
                 f"policy.approve, and add it to upstreams.{operation.upstream}.allow",
             )
-        reply = await self.approver.ask(self._question(self._seen(call), asked, number))
+        reply = await self.approver.ask(self._question(call, asked, number))
         if not reply.approved:
             because = f": {reply.reason}" if reply.reason else ""
             raise Refused(
                 f"{operation.id} was not approved{because}",
                 remedy="do without it, or ask the user what he would agree to; the same call would be asked again",
             )
-
-    def _seen(self, call: Call) -> Call:
-        return call if self.veil is None else self.veil.seen(call)
 
     def _question(self, call: Call, asked: Ask, number: int) -> Question:
         operation = call.operation

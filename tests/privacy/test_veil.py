@@ -91,9 +91,11 @@ def test_a_session_meets_a_bounded_number_of_values() -> None:
 def test_errors_of_upstreams_hold_no_sealed_value() -> None:
     house = veil(everywhere("email"))
     error = UpstreamError(f"{ADA} is taken", body={"field": [BOB]}, hint=f"not {ADA}")
-    house.failed(READ, error)
+    house.failed(READ, error, foreign=True)
     assert (str(error), error.message, error.hint) == ("[EMAIL_1] is taken",) * 2 + ("not [EMAIL_1]",)
     assert error.body == {"field": ["[EMAIL_2]"]}
+    ours = house.failed(READ, UpstreamError(f"[EMAIL_1] is {ADA}"), foreign=False)
+    assert str(ours) == "[EMAIL_1] is [EMAIL_1]"
 
 
 # ---------------------------------------------------------------- on the way out

@@ -83,20 +83,20 @@ class Veil:
         return call if arguments is call.arguments else replace(call, arguments=arguments)
 
     def seen(self, call: Call) -> Call:
-        """The call as a person or a record may see it: with tokens in the place of values."""
-        arguments = self.shown(call.arguments)
+        """The call as who is asked may see it: with tokens for what came from upstreams, and what is new as it is."""
+        arguments = rewritten(call.arguments, self.vault.masking, lambda key: str(self.vault.masking(key)))
         return call if arguments is call.arguments else replace(call, arguments=arguments)
 
     def holds_tokens(self, value: Any) -> bool:
         """Whether a literal of a program stands for something else than itself."""
         return self.vault.pattern.search(repr(value)) is not None
 
-    def failed(self, operation: Operation, error: IsthmusError) -> IsthmusError:
-        """The error, of which nothing private may be seen by programs, either."""
-        reader = self._reader(operation)
+    def failed(self, operation: Operation, error: IsthmusError, *, foreign: bool) -> IsthmusError:
+        """The error, of which nothing private may be seen by programs, either; `foreign`: an upstream's words."""
+        read = self._reader(operation).read if foreign else lambda value: value
 
         def taken(value: Any) -> Any:
-            return rewritten(reader.read(value), self.vault.sealing)
+            return rewritten(read(value), self.vault.sealing)
 
         error.message, error.hint = str(taken(error.message)), str(taken(error.hint))
         error.args = (error.message,)
