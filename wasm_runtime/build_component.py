@@ -27,6 +27,10 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+sys.path.insert(0, str(Path(__file__).parent))  # hatchling loads this file by its path alone
+import build_linking
+from build_linking import CORE_MODULE, number_at, sections, settle_addresses
+
 _SECTION = b"isthmus-inputs"
 _TOOLS = ("componentize-py", "tzdata")
 _RUN_TOOL = "import componentize_py; componentize_py.script()"  # it has no __main__
@@ -39,7 +43,7 @@ _MAP_BYTES = 128 * 2**20 // _ALIGNMENT // 8
 
 _IMMORTAL = 5 << 28  # CPython's _Py_IMMORTAL_INITIAL_REFCNT where pointers have 32 bits
 _FEWEST_OBJECTS = 50_000
-_CUSTOM, _CORE_MODULE, _DATA = 0, 1, 11  # sections
+_CUSTOM, _DATA = 0, 11  # sections
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
@@ -69,7 +73,7 @@ def build(root: Path, *, force: bool = False) -> Path:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="isthmus-build-") as staging:
         made = _componentize(runtime / "guest", wit, Path(staging))
-        component = bytearray(made.read_bytes())
+        component = bytearray(settle_addresses(made.read_bytes()))
         if (count := Image(component).make_objects_immortal()) < _FEWEST_OBJECTS:
             raise SystemExit(f"only {count} objects were found in the component; is its interpreter another one?")
         made.write_bytes(component + section)
@@ -79,11 +83,11 @@ def build(root: Path, *, force: bool = False) -> Path:
 
 
 def inputs_digest(guest: Path, wit: Path) -> str:
-    """A hash of all that decides about the component: sources, world, versions of the tools, and this file."""
+    """A hash of all that decides about the component: sources, world, versions of the tools, and how it is made."""
     digest = hashlib.sha256()
     for tool in _TOOLS:
         digest.update(f"{tool} {version(tool)}\n".encode())
-    for path in (Path(__file__), wit, *_sources(guest)):
+    for path in (Path(__file__), Path(build_linking.__file__), wit, *_sources(guest)):
         digest.update(f"{path.name} {len(path.read_bytes())}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -190,42 +194,23 @@ class Image:
 
 def _data_segments(component: bytes | bytearray) -> Iterator[tuple[int, int, int]]:
     """Address, place in the file and length of each, in whatever module."""
-    for kind, start, end in _sections(component, 8, len(component)):
-        if kind == _CORE_MODULE:
-            for inner, at, _ in _sections(component, start + 8, end):
+    for kind, start, end in sections(component, 8, len(component)):
+        if kind == CORE_MODULE:
+            for inner, at, _ in sections(component, start + 8, end):
                 if inner == _DATA:
                     yield from _segments_of(component, at)
 
 
-def _sections(binary: bytes | bytearray, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Kind, start and end of each section of a component or module."""
-    while at < end:
-        length, start = _number(binary, at + 1)
-        yield binary[at], start, start + length
-        at = start + length
-
-
 def _segments_of(module: bytes | bytearray, at: int) -> Iterator[tuple[int, int, int]]:
-    count, at = _number(module, at)
+    count, at = number_at(module, at)
     for _ in range(count):
         # Active, in the first memory, at the value of `i32.const`.
         if module[at : at + 2] != b"\x00\x41":
             raise SystemExit("the component has a data segment of another kind than componentize-py makes")
-        address, at = _number(module, at + 2, signed=True)
-        length, at = _number(module, at + 1)
+        address, at = number_at(module, at + 2, signed=True)
+        length, at = number_at(module, at + 1)
         yield address % 2**32, at, length
         at += length
-
-
-def _number(binary: bytes | bytearray, at: int, *, signed: bool = False) -> tuple[int, int]:
-    """A number in LEB128, and where it ends."""
-    value = shift = 0
-    while True:
-        byte = binary[at]
-        value |= (byte & 0x7F) << shift
-        shift, at = shift + 7, at + 1
-        if byte < 0x80:
-            return (value - (1 << shift) if signed and byte & 0x40 else value), at
 
 
 def _package(name: str) -> Path:

@@ -5,7 +5,7 @@ Guests share the pages of the image until they write to them, and a page that is
 - *Code has run* (`rehearse`): the interpreter specialises code that runs, by writing to it.
 - *Objects become immortal*: references to them are not counted, so that a function, a class or a text can be used
   without a write. The interpreter has no way to do that to its objects: here they are marked in a map, and
-  `build_component.py`, which finds the map in the component, does it. The garbage collector passes them by, too.
+  `build_component.py`, which finds the map in the component, does it. They are frozen, too: no collection visits them.
 - *Holes are filled*, so that whatever a program makes is in new memory, and close together.
 """
 
