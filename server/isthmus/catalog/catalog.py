@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from isthmus.catalog.chains import Chains
+from isthmus.catalog.chains import Chains, Source
 from isthmus.catalog.names import identifier, words
 from isthmus.errors import InvalidArguments
 from isthmus.model import Operation, Parameter, digest
@@ -24,6 +25,27 @@ _CONSIDERED = 40
 """Operations that share most words with a wrong name, and are compared with it letter by letter."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The operations of one upstream, looked up in every way. Immutable; made once, and joined with others to catalogs.
+
+    `claims` are operations by the words of their names, None where two of them have the same. Where `chains` are None,
+    a catalog makes them when it is first asked where something comes from: a pass over the types of all answers.
+    """
+
+    operations: tuple[Operation, ...]
+    claims: Mapping[str, Operation | None] = field(repr=False)
+    children: Mapping[str, tuple[str, ...]] = field(repr=False)
+    groups: Mapping[str, tuple[Operation, ...]] = field(repr=False)
+    chains: Chains | None = field(default=None, repr=False)
+
+    @classmethod
+    def build(cls, operations: Sequence[Operation]) -> Part:
+        """The part of these operations, which are all of one upstream, and have ids of their own."""
+        children = _children(each.id for each in operations)
+        return cls(tuple(operations), _claims(operations), children, _grouped(operations))
+
+
 class Catalog:
     """All operations of one moment. Nothing in it changes; news makes another catalog.
 
@@ -31,22 +53,28 @@ class Catalog:
     ()
     """
 
-    __slots__ = ("_by_id", "_by_key", "_chains", "_children", "_common", "_digest", "_groups", "_vocabulary")
+    __slots__ = ("_by_id", "_chains", "_children", "_common", "_digest", "_parts", "_vocabulary")
 
-    def __init__(self, operations: Iterable[Operation]) -> None:
-        self._by_id: Mapping[str, Operation] = MappingProxyType({operation.id: operation for operation in operations})
-        self._by_key = _unambiguous(self._by_id.values())
-        self._children = _children(self._by_id)
-        self._groups = _groups(self._by_id.values())
+    def __init__(self, parts: Iterable[Part]) -> None:
+        self._parts = {part.operations[0].upstream: part for part in parts if part.operations}
+        listed = self._parts.values()
+        self._by_id: Mapping[str, Operation] = MappingProxyType(
+            {operation.id: operation for part in listed for operation in part.operations}
+        )
+        self._children = {path: names for part in listed for path, names in part.children.items()}
+        self._children[""] = tuple(sorted(self._parts))
+        self._chains = {name: part.chains for name, part in self._parts.items() if part.chains}
         self._vocabulary: dict[str, list[str]] = {}
         self._common: dict[str, frozenset[str]] = {}
-        self._chains: Chains | None = None
         self._digest = ""
 
     @classmethod
     def build(cls, operations: Iterable[Operation]) -> Catalog:
         """The catalog of these operations, whose ids are unique."""
-        return cls(operations)
+        by_upstream: dict[str, list[Operation]] = {}
+        for operation in operations:
+            by_upstream.setdefault(operation.upstream, []).append(operation)
+        return cls(Part.build(members) for members in by_upstream.values())
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -56,7 +84,7 @@ class Catalog:
 
     @property
     def operations(self) -> tuple[Operation, ...]:
-        """All of them, in the order in which they came."""
+        """All of them, each upstream's in the order in which they came."""
         return tuple(self._by_id.values())
 
     @property
@@ -76,12 +104,13 @@ class Catalog:
             self._digest = digest(sorted((_said(o), names[id(o.document)]) for o in self._by_id.values()))
         return self._digest
 
-    @property
-    def chains(self) -> Chains:
-        """Where the identifiers that operations need come from; costs a pass over all answers' types, once."""
-        if self._chains is None:
-            self._chains = Chains.build(self._by_id.values())
-        return self._chains
+    def sources(self, operation: Operation, allowed: Callable[[Operation], bool] = lambda _: True) -> dict[str, Source]:
+        """Where the identifiers that an operation of this catalog needs come from; see `Chains.sources`."""
+        upstream = operation.upstream
+        chains = self._chains.get(upstream)
+        if chains is None:
+            chains = self._chains[upstream] = Chains.build(self._parts[upstream].operations)
+        return chains.sources(operation, allowed)
 
     def get(self, operation_id: str) -> Operation | None:
         """The operation of exactly this id."""
@@ -93,7 +122,12 @@ class Catalog:
         Its id, or the upstream and the upstream's own name for it (`github.issues/create`), or either in another
         spelling (`github.issues.listForRepo`, `my-server.get-user`). None where several could be meant.
         """
-        return self._by_id.get(name) or self._by_key.get(_key(name))
+        return self._by_id.get(name) or self._claimed(_key(name))
+
+    def _claimed(self, key: str) -> Operation | None:
+        """The one operation whose name has these words."""
+        found = [part.claims[key] for part in self._parts.values() if key in part.claims]
+        return found[0] if len(found) == 1 else None
 
     def suggest(self, name: str, n: int = 3) -> list[str]:
         """The ids that are most like a name that does not exist, best first; empty where none is like it."""
@@ -135,7 +169,8 @@ class Catalog:
         A group is the dotted path between the upstream and the operation's own name (`repos`, `users.messages`);
         where an upstream has no such paths, it is the operation's first tag. The group of the rest is ``.
         """
-        return self._groups.get(upstream, MappingProxyType({}))
+        part = self._parts.get(upstream)
+        return part.groups if part else MappingProxyType({})
 
     def _words(self) -> Mapping[str, list[str]]:
         """Which ids have a word, made when it is first needed: only wrong names need it."""
@@ -209,13 +244,13 @@ def _key(name: str) -> str:
     return " ".join(words(name))
 
 
-def _unambiguous(operations: Iterable[Operation]) -> dict[str, Operation]:
-    """Operations by the words of their id, and of their upstream and original, where these are nobody else's."""
+def _claims(operations: Iterable[Operation]) -> dict[str, Operation | None]:
+    """Operations by the words of their id, and of their upstream and original; None where several have the same."""
     claims: dict[str, Operation | None] = {}
     for operation in operations:
         for key in {_key(operation.id), _key(f"{operation.upstream}.{operation.original}")}:
             claims[key] = operation if claims.get(key, operation) is operation else None
-    return {key: operation for key, operation in claims.items() if operation is not None}
+    return claims
 
 
 def _children(ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -225,13 +260,6 @@ def _children(ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
         for depth, part in enumerate(parts):
             below.setdefault(".".join(parts[:depth]), set()).add(part)
     return {path: tuple(sorted(names)) for path, names in below.items()}
-
-
-def _groups(operations: Iterable[Operation]) -> dict[str, Mapping[str, tuple[Operation, ...]]]:
-    by_upstream: dict[str, list[Operation]] = {}
-    for operation in operations:
-        by_upstream.setdefault(operation.upstream, []).append(operation)
-    return {upstream: _grouped(members) for upstream, members in by_upstream.items()}
 
 
 def _grouped(operations: Sequence[Operation]) -> Mapping[str, tuple[Operation, ...]]:

@@ -9,11 +9,11 @@ fields, worths computed when the index is built), and what the words that the th
 second looks at the best of the first more closely: `ranking` measures some signals of each, and a learned curve says
 what each signal is worth.
 
-Everything that the stages read is plain data, addressed by two counts: the *place* of an operation in the catalog's
-order, and the *number* of a term in `_numbers`. By number: `_places` and `_worths` (where the term stands, ascending,
-and what it is worth there) and `_rarity`. By place: `_entries`, the operation's distinct terms and the fields that each
-stands in (flat arrays), and `_facts`, what else the signals ask. `_actions` has the places of what creates, reads,
-updates and deletes. `_related` and `_spellings` are made of `_numbers`.
+What was read of the operations lies in *shares*, one for each upstream (`share`), which are made, kept and exchanged
+by themselves. An index joins them, and copies nothing of them. It counts by the *place* of an operation among all, and
+the *number* of a term in `_numbers`. By number: `_held` (in which shares the term is, and its number there), `_sizes`
+(how many operations have it) and `_rarity`. By place: `_entries` (an operation's terms, fields and facts). `_actions`
+has the places of what creates, reads, updates and deletes. `_related` and `_spellings` are made of `_numbers`.
 """
 
 from __future__ import annotations
@@ -22,17 +22,22 @@ import difflib
 import heapq
 import math
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 from isthmus.catalog.question import Question, Wanted
-from isthmus.catalog.ranking import Candidate, Entries, Facts, Ranker, Signals, Word, ranker
-from isthmus.catalog.reading import Field, Reading
-from isthmus.catalog.terms import ACTIONS, Analyzer, stem
+from isthmus.catalog.ranking import Candidate, Entries, Ranker, Signals, Word, ranker
+from isthmus.catalog.share import Share
+from isthmus.catalog.terms import ACTIONS, stem
 from isthmus.catalog.thesaurus import SAME, Thesaurus, thesaurus
+from isthmus.catalog.tuning import Tuning
 from isthmus.model import Operation
 
 Allowed = Callable[[Operation], bool]
+
+Part = tuple[Sequence[Operation], Share]
+"""A list of operations, and what was read of it."""
 
 _CONTRAST = 3.0
 """Scores of the second stage apart by this make a hit e times as good. Nearly all that are relevant are within 4."""
@@ -58,74 +63,41 @@ class Found:
     more: int = 0  # operations that match about as well as those shown, as far as they were counted
 
 
-@dataclass(frozen=True, slots=True)
-class Weighting:
-    """How a field counts: the weight of a word in it, and how much its length is held against it."""
-
-    weight: float
-    b: float  # 0: length does not matter; 1: a word in twice the usual length counts half
-    usual: float  # words
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """The constants of the first stage."""
-
-    fields: Mapping[Field, Weighting] = field(
-        default_factory=lambda: {
-            Field.NAME: Weighting(5.0, 0.6, 4),
-            Field.SUMMARY: Weighting(1.1, 0.6, 6),
-            Field.PATH: Weighting(1.2, 0.4, 5),
-            Field.TAGS: Weighting(1.0, 0.4, 2),
-            Field.UPSTREAM: Weighting(2.4, 0.0, 2),
-            Field.DESCRIPTION: Weighting(1.0, 0.8, 25),
-            Field.PARAMETERS: Weighting(0.6, 0.6, 8),
-            Field.ABOUT: Weighting(0.25, 0.9, 60),
-        }
-    )
-    k1: float = 1.3
-    action: float = 0.4  # what a verb counts for that means the same as the query's
-    same: float = 0.5  # what a word's synonym counts for, as a part of its closeness
-    suggested: float = 0.3  # and a word that it merely suggests
-    widespread: int = 800  # a related word in more operations than this is not followed: it would find all of them
-    crowd: int = 5000  # beside other words, one in more operations than this finds nothing; the second stage counts it
-    counted: int = 100  # operations of the first stage that are looked at for how many more match
-    looked_at: int = 40  # operations that reach the second stage
-    comparable: float = 0.5  # an operation with this part of the best score counts as one more that matches
-
-
 class Index:
     """An immutable search structure. Build one for each catalog; any number of threads may search it."""
 
     __slots__ = (
-        "_actions", "_analyzer", "_entries", "_facts", "_numbers", "_operations", "_places", "_ranker", "_rarity",
-        "_related", "_spellings", "_thesaurus", "_tuning", "_worths",
+        "_actions", "_entries", "_held", "_numbers", "_operations", "_ranker", "_rarity", "_related", "_shares",
+        "_sizes", "_spellings", "_thesaurus", "_tuning",
     )  # fmt: skip
 
-    def __init__(self, operations: Sequence[Operation], tuning: Tuning, words: Thesaurus, ranked: Ranker) -> None:
-        self._operations = tuple(operations)
+    def __init__(self, parts: Sequence[Part], tuning: Tuning, words: Thesaurus, ranked: Ranker) -> None:
+        self._shares = tuple(share for _, share in parts)
+        self._operations = tuple(chain.from_iterable(operations for operations, _ in parts))
         self._tuning, self._thesaurus, self._ranker = tuning, words, ranked
-        self._analyzer = Analyzer()
         self._numbers: dict[str, int] = {}
-        self._places: list[array[int]] = []
-        self._worths: list[array[float]] = []
-        self._entries = Entries()
-        self._facts: list[Facts] = []
-        self._actions: dict[str, list[int]] = {action: [] for action in ACTIONS}
-        for place, operation in enumerate(self._operations):
-            self._add(place, operation)
-        self._rarity = [self._rare(len(places)) for places in self._places]
-        self._entries.weigh(self._rarity)
+        self._held: list[list[tuple[int, int]]] = []
+        numberings = [self._numbered(which, share) for which, share in enumerate(self._shares)]
+        self._sizes = [sum(self._shares[which].frequency(each) for which, each in held) for held in self._held]
+        self._rarity = [self._rare(size) for size in self._sizes]
+        upstreams = [operation.upstream for operation in self._operations]
+        self._entries = Entries(self._shares, numberings, self._rarity, upstreams)
+        self._actions = self._by_action()
         self._related = self._relate()
         self._spellings = self._by_letter()
 
     @classmethod
     def build(cls, operations: Iterable[Operation], tuning: Tuning | None = None) -> Index:
         """The index over these operations; 10,000 take a few seconds, once."""
-        listed = tuple(operations)
+        listed, tuning = tuple(operations), tuning or Tuning()
+        return cls.of([(listed, Share.read(listed, tuning))], tuning)
+
+    @classmethod
+    def of(cls, parts: Sequence[Part], tuning: Tuning | None = None) -> Index:
+        """The index over several lists of operations, each with the share that was read of it; done in a moment."""
         # A server begins with an empty catalog, and must answer before there is time to read the thesaurus.
-        words, ranked = (thesaurus(), ranker()) if listed else (Thesaurus(), Ranker())
-        return cls(listed, tuning or Tuning(), words, ranked)
+        words, ranked = (thesaurus(), ranker()) if any(listed for listed, _ in parts) else (Thesaurus(), Ranker())
+        return cls(parts, tuning or Tuning(), words, ranked)
 
     def __len__(self) -> int:
         return len(self._operations)
@@ -143,7 +115,7 @@ class Index:
         if not candidates:
             return Found(unmatched=unmatched)
         near = candidates[: max(limit, self._tuning.looked_at)]
-        signals = Signals(question, words, near, self._entries, self._facts, self._rarity)
+        signals = Signals(question, words, near, self._entries, self._rarity)
         scores = [self._ranker.score(each) for each in signals.rows()]
         ranked = sorted(zip(scores, near, strict=True), key=lambda pair: (-pair[0], pair[1].place))
         if not self._ranker.convinced(signals.evidence(ranked[0][1])):
@@ -158,7 +130,7 @@ class Index:
         question = Question.read(query, self._thesaurus)
         words = self._words(question)
         candidates = self._candidates(question, words, None, None, 0)[: self._tuning.looked_at]
-        found = Signals(question, words, candidates, self._entries, self._facts, self._rarity)
+        found = Signals(question, words, candidates, self._entries, self._rarity)
         operations = tuple(self._operations[each.place] for each in candidates)
         return operations, list(found.rows()), [found.evidence(each) for each in candidates]
 
@@ -168,40 +140,23 @@ class Index:
         likely = [each for each in self._spellings.get(word[:1], ()) if abs(len(each) - len(word)) <= 2]
         return tuple(difflib.get_close_matches(word, likely, n, like))
 
-    def _add(self, place: int, operation: Operation) -> None:
-        reading = Reading.read(operation, self._analyzer)
-        masks: dict[int, int] = {}
-        for part, terms in reading.fields:
-            for term in terms:
-                number = self._number(term)
-                masks[number] = masks.get(number, 0) | part
-        for number, frequency in self._frequencies(reading).items():
-            self._places[number].append(place)
-            self._worths[number].append(frequency / (self._tuning.k1 + frequency))
-        for action in reading.actions:
-            self._actions[action].append(place)
-        self._entries.add(masks)
-        self._facts.append(Facts.of(reading, operation.upstream, self._numbers))
+    def _numbered(self, which: int, share: Share) -> array[int]:
+        """The numbers that the terms of a share have here; new ones for those that no share before it has."""
+        numbering = array("I")
+        for local, term in enumerate(share.terms):
+            number = self._numbers.setdefault(term, len(self._held))
+            if number == len(self._held):
+                self._held.append([])
+            self._held[number].append((which, local))
+            numbering.append(number)
+        return numbering
 
-    def _number(self, term: str) -> int:
-        number = self._numbers.get(term)
-        if number is None:
-            number = self._numbers[term] = len(self._numbers)
-            self._places.append(array("i"))
-            self._worths.append(array("f"))
-        return number
-
-    def _frequencies(self, reading: Reading) -> dict[int, float]:
-        """How often each term stands in an operation, weighted by the field and its length."""
-        frequencies: dict[int, float] = {}
-        for part, terms in reading.fields:
-            weighting = self._tuning.fields.get(part)
-            if terms and weighting:
-                each = weighting.weight / (1 - weighting.b + weighting.b * len(terms) / weighting.usual)
-                for term in terms:
-                    number = self._numbers[term]
-                    frequencies[number] = frequencies.get(number, 0.0) + each
-        return frequencies
+    def _by_action(self) -> dict[str, list[int]]:
+        """The places of what creates, reads, updates and deletes."""
+        does = [share.actions(local) for share in self._shares for local in range(len(share))]
+        return {
+            action: [place for place, bits in enumerate(does) if bits >> bit & 1] for bit, action in enumerate(ACTIONS)
+        }
 
     def _rare(self, size: int) -> float:
         """What a term is worth for standing in only so many operations."""
@@ -219,8 +174,9 @@ class Index:
     def _by_letter(self) -> dict[str, list[str]]:
         """One spelling of every term but the shortest, by first letter."""
         spellings: dict[str, list[str]] = {}
-        for term in self._numbers:
-            spelling = self._analyzer.spelling(term)
+        for held in self._held:
+            which, local = held[0]
+            spelling = self._shares[which].spellings[local]
             if len(spelling) > 2:
                 spellings.setdefault(spelling[0], []).append(spelling)
         return spellings
@@ -266,10 +222,13 @@ class Index:
         ]
 
     def _scores(self, question: Question, words: list[Word]) -> list[float]:
-        scores = [0.0] * len(self._operations)
+        parts = [[0.0] * len(share) for share in self._shares]
         for number, factor in self._factors(words).items():
-            for place, worth in zip(self._places[number], self._worths[number], strict=True):
-                scores[place] += worth * factor
+            for which, local in self._held[number]:
+                part = parts[which]
+                for place, worth in self._shares[which].standing(local):
+                    part[place] += worth * factor
+        scores = list(chain.from_iterable(parts))
         for action in set(question.actions):
             places = self._actions[action]
             worth = self._tuning.action * self._rare(len(places))
@@ -282,10 +241,10 @@ class Index:
         factors: dict[int, float] = {}
         for word in words:
             for number, closeness in word.related:
-                if len(self._places[number]) <= self._tuning.widespread:
+                if self._sizes[number] <= self._tuning.widespread:
                     part = self._tuning.same if closeness >= SAME else self._tuning.suggested
                     factor = word.wanted.weight * closeness * part * min(word.rarity, self._rarity[number])
                     factors[number] = max(factors.get(number, 0.0), factor)
         said = {word.number: word.wanted.weight * word.rarity for word in words if word.number is not None}
-        telling = {number: factor for number, factor in said.items() if len(self._places[number]) <= self._tuning.crowd}
+        telling = {number: factor for number, factor in said.items() if self._sizes[number] <= self._tuning.crowd}
         return factors | (telling or said)

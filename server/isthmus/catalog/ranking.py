@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import json
 import math
-from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import accumulate
 from operator import mul
 
 from isthmus.catalog.question import Question, Wanted
-from isthmus.catalog.reading import HEAD, Field, Reading
+from isthmus.catalog.reading import HEAD, Field
+from isthmus.catalog.share import Facts, Share
 
 _NAME, _PATH, _FIRST, _LAST = int(Field.NAME), int(Field.PATH), int(Field.FIRST), int(Field.LAST)
 _DESCRIPTION, _UPSTREAM, _IN_HEAD = int(Field.DESCRIPTION), int(Field.UPSTREAM), int(HEAD)
@@ -82,97 +83,65 @@ class Candidate:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the signals ask of an operation beside its terms; terms are numbers."""
-
-    upstream: str
-    upstream_terms: frozenset[int]
-    actions: frozenset[str]
-    finds: bool
-    names: frozenset[int]
-    required: tuple[frozenset[int], ...]
-    needs: frozenset[int]
-    parameters: float  # log(1 + n), like the lengths
-    depth: int
-    holes: int
-    one: bool
-    lengths: tuple[float, float, float]  # of name, first sentence and description
-
-    @classmethod
-    def of(cls, reading: Reading, upstream: str, numbers: Mapping[str, int]) -> Facts:
-        """The facts of an operation whose terms all have numbers, but those of its needs, perhaps."""
-        fields = dict(reading.fields)
-
-        def numbered(terms: frozenset[str] | list[str]) -> frozenset[int]:
-            return frozenset(numbers[term] for term in terms if term in numbers)
-
-        return cls(
-            upstream,
-            numbered(fields[Field.UPSTREAM]),
-            reading.actions,
-            reading.finds,
-            numbered(fields[Field.NAME]),
-            tuple(numbered(each) for each in reading.required),
-            numbered(reading.needs),
-            math.log1p(reading.parameters),
-            reading.depth,
-            reading.holes,
-            reading.one,
-            (
-                math.log1p(len(fields[Field.NAME])),
-                math.log1p(len(fields[Field.FIRST])),
-                math.log1p(len(fields[Field.DESCRIPTION])),
-            ),
-        )
-
-
 class Entries:
-    """The distinct terms of every operation, with the fields that each stands in, and what the fields weigh in all."""
+    """What the shares of an index say of each operation, by its place among all, in the terms of the index.
 
-    __slots__ = ("_masks", "_norms", "_numbers", "_starts", "_weights")
+    `numberings` give the terms of each share their numbers in the index, whose rarity is `rarity`.
+    """
 
-    def __init__(self) -> None:
-        self._numbers = array("I")
-        self._masks = array("H")
-        self._starts = array("I", [0])
-        self._weights: tuple[array[float], ...] = ()
-        self._norms = array("f")
+    __slots__ = ("_firsts", "_numberings", "_rarity", "_shares", "_upstreams", "_weighed")
 
-    def add(self, masks: Mapping[int, int]) -> None:
-        """The next operation: its terms, by number, with the bits of their fields."""
-        self._numbers.extend(masks)
-        self._masks.extend(masks.values())
-        self._starts.append(len(self._numbers))
+    def __init__(
+        self,
+        shares: Sequence[Share],
+        numberings: Sequence[Sequence[int]],
+        rarity: Sequence[float],
+        upstreams: Sequence[str],
+    ) -> None:
+        self._shares, self._numberings, self._rarity, self._upstreams = shares, numberings, rarity, upstreams
+        self._firsts = list(accumulate(map(len, shares), initial=0))
+        self._weighed: dict[int, tuple[list[float], float]] = {}
+
+    def __len__(self) -> int:
+        return self._firsts[-1]
 
     def of(self, place: int) -> Iterator[tuple[int, int]]:
         """The terms and fields of one operation."""
-        begin, end = self._starts[place], self._starts[place + 1]
-        return zip(self._numbers[begin:end], self._masks[begin:end], strict=True)
+        share, numbering, local = self._at(place)
+        numbers, masks = share.entries(local)
+        return zip(map(numbering.__getitem__, numbers), masks, strict=True)
 
-    def weigh(self, rarity: Sequence[float]) -> None:
-        """Once all operations are there: the sum of rarities in each field of each, and the norm of each head."""
-        self._weights = tuple(array("f") for _ in _WEIGHED)
-        for place in range(len(self._starts) - 1):
+    def facts(self, place: int) -> Facts:
+        """What else there is to say of one operation."""
+        share, numbering, local = self._at(place)
+        return share.facts_of(local, self._upstreams[place], numbering)
+
+    def weights(self, place: int) -> list[float]:
+        """The sums of rarities in name, path, first sentence, description and last segment."""
+        return self._weigh(place)[0]
+
+    def norm(self, place: int) -> float:
+        """The length of a head, as a vector of rarities."""
+        return self._weigh(place)[1]
+
+    def _at(self, place: int) -> tuple[Share, Sequence[int], int]:
+        which = bisect_right(self._firsts, place) - 1
+        return self._shares[which], self._numberings[which], place - self._firsts[which]
+
+    def _weigh(self, place: int) -> tuple[list[float], float]:
+        """Worked out when an operation is first a candidate: few ever are."""
+        weighed = self._weighed.get(place)
+        if weighed is None:
             sums, norm = [0.0] * len(_WEIGHED), 0.0
             for number, mask in self.of(place):
-                rare = rarity[number]
+                rare = self._rarity[number]
                 if mask & _IN_HEAD:
                     norm += rare * rare
                 for which, part in enumerate(_WEIGHED):
                     if mask & part:
                         sums[which] += rare
-            for weights, each in zip(self._weights, sums, strict=True):
-                weights.append(each)
-            self._norms.append(math.sqrt(norm + 1))
-
-    def weights(self, place: int) -> list[float]:
-        """The sums of rarities in name, path, first sentence, description and last segment."""
-        return [weights[place] for weights in self._weights]
-
-    def norm(self, place: int) -> float:
-        """The length of a head, as a vector of rarities."""
-        return self._norms[place]
+            weighed = self._weighed[place] = sums, math.sqrt(norm + 1)
+        return weighed
 
 
 class Signals:
@@ -184,15 +153,15 @@ class Signals:
         words: Sequence[Word],
         candidates: Sequence[Candidate],
         entries: Entries,
-        facts: Sequence[Facts],
         rarity: Sequence[float],
     ) -> None:
         self._question, self._words, self._candidates = question, words, candidates
-        self._entries, self._facts, self._rarity = entries, facts, rarity
+        self._entries, self._rarity = entries, rarity
+        self._facts = {each.place: entries.facts(each.place) for each in candidates}
         self._near = self._by_number()
         self._closest = {number: max(close for _, close in near) for number, near in self._near.items()}
         self._best = candidates[0].score if candidates else 1.0
-        self._unheard = math.log(2 * len(facts) + 2)
+        self._unheard = math.log(2 * len(entries) + 2)
         self._weigh_words()
         self._actions = set(question.actions) or ({"~read"} if question.asks else set())
         self._spoken = {word.number for word in words if word.number is not None}

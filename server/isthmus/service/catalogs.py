@@ -144,7 +144,6 @@ class Catalogs:
         operations = [operation for snapshot in snapshots.values() for operation in self._known(snapshot)]
         index = Index.build([operation for operation in operations if self.visible(operation)])
         catalog = Catalog.build(operations)
-        _ = catalog.chains  # made here, in a thread, and not when the first search needs it
         return View(catalog, index, snapshots)
 
     def _known(self, snapshot: UpstreamSnapshot) -> list[Operation]:

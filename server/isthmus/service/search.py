@@ -87,7 +87,7 @@ def search(
 
 def sources_of(catalog: Catalog, visible: Callable[[Operation], bool], operation: Operation) -> list[str]:
     """Where the identifiers that an operation needs come from, a line for each; from what may be seen alone."""
-    return described(catalog.chains.sources(operation, visible))
+    return described(catalog.sources(operation, visible))
 
 
 @dataclass(frozen=True)
