@@ -61,6 +61,17 @@ class After(NamedTuple):
     taken: str = ""  # the execution whose answer this is
 
 
+class Stopped(NamedTuple):
+    """A program was refused before it ran, for calls in it that could not have succeeded: `line 3: refused: ...`."""
+
+    at: float
+    execution: str
+    session: str
+    principal: str
+    program: str
+    calls: tuple[str, ...]
+
+
 class Searched(NamedTuple):
     """A model has searched, and was given so many characters."""
 
@@ -84,9 +95,15 @@ class Listed(NamedTuple):
     measured: int
 
 
-Record = Before | After | Searched | Listed
+Record = Before | After | Stopped | Searched | Listed
 
-EVENTS: Mapping[type[Record], str] = {Before: "before", After: "after", Searched: "search", Listed: "operations"}
+EVENTS: Mapping[type[Record], str] = {
+    Before: "before",
+    After: "after",
+    Stopped: "stopped",
+    Searched: "search",
+    Listed: "operations",
+}
 """What a record is called in its line."""
 
 

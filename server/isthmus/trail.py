@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from isthmus.audit import LONGEST, After, Before, Verdict
+from isthmus.audit import LONGEST, After, Before, Stopped, Verdict
 from isthmus.errors import InternalError, InvalidArguments, IsthmusError, Refused
 from isthmus.journal import Began, Sent
 from isthmus.model import CallStatus
@@ -101,9 +101,27 @@ class Trail:
 
     def _digest(self) -> str:
         if not self._program:
-            source = self.began.program.source.encode("utf-8", "surrogatepass")
-            self._program = hashlib.sha256(source).hexdigest()[:_DIGEST]
+            self._program = _digest_of(self.began.program.source)
         return self._program
+
+
+def note_stopped(
+    audit: Audit, now: float, names: tuple[str, str, str], source: str, found: Sequence[tuple[int, str, str]]
+) -> None:
+    """A program is refused before it runs. `names` are its principal, session and execution.
+
+    `found` has the line, the error's code and its message for each call that cannot succeed. Never raises.
+    """
+    principal, session, execution = names
+    told = tuple(
+        f"line {line}: {message if code == 'refused' or audit.wants_text else code}" for line, code, message in found
+    )
+    with contextlib.suppress(InternalError):  # nothing is sent, and the operator has been told
+        audit.note(Stopped(now, execution, session, principal, _digest_of(source), told))
+
+
+def _digest_of(source: str) -> str:
+    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
 
 
 def _verdict(status: CallStatus, error: BaseException | None, taken: str) -> Verdict:

@@ -79,7 +79,7 @@ class Tape:
 
 
 def told(entries: Sequence[Entry], **more: Any) -> RunFact:
-    return run_of(entries, Redactor([SECRET]), NOW, **more)
+    return run_of(entries, Redactor([SECRET]).data, NOW, **more)
 
 
 async def test_an_execution_is_told_with_its_calls_in_time() -> None:
@@ -181,7 +181,7 @@ async def gathered_of(*tapes: Tape, audit: Sequence[Mapping[str, Any]] = (), **w
     for tape in tapes:
         await store.append(tape.recording.began.execution, 0, await tape.ended())
     try:
-        return await gathered(store, Wanted(**wanted), audit, Redactor([SECRET]), 650, NOW)
+        return await gathered(store, Wanted(**wanted), audit, lambda _session, data: data, 650, NOW)
     finally:
         await store.close()
 
@@ -217,7 +217,7 @@ async def test_one_session_or_one_principal_can_be_asked_for() -> None:
 
 async def test_searches_of_that_time_and_those_principals_are_counted() -> None:
     records = [search(-5_000), search(-60), search(30), search(30, "mallory"), search(30, characters="many")]
-    insight = await gathered_of(Tape(), audit=records)
+    insight = await gathered_of(Tape(), audit=records, principal="alice")
     assert (insight.searches, insight.search_tokens) == (2, 600)
     assert insight.audited
 
@@ -234,3 +234,18 @@ async def test_without_an_audit_log_it_is_said() -> None:
 async def test_a_journal_without_executions_gives_an_empty_report() -> None:
     insight = await gathered_of()
     assert insight.runs == ()
+
+
+async def test_programs_that_were_refused_before_they_ran_are_told_the_latest_first() -> None:
+    def stopped(at: float, session: str = "s-1") -> dict[str, Any]:
+        said = {"execution": f"x-{at:.0f}", "session": session, "principal": "alice", "calls": ["line 1: no"]}
+        return {"event": "stopped", "at": NOW.timestamp() + at, **said}
+
+    records = [stopped(1), stopped(2), stopped(3, "s-2")]
+    insight = await gathered_of(Tape(), audit=records, session="s-1")
+    assert [(each.execution, each.calls) for each in insight.stopped] == [
+        ("x-2", ("line 1: no",)),
+        ("x-1", ("line 1: no",)),
+    ]
+    assert insight.searches == 0
+    assert len((await gathered_of(audit=records)).stopped) == 3

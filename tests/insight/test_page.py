@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.insight.facts import Definitions, RunFact
+from isthmus.insight.facts import Definitions, RunFact, StoppedFact
 from isthmus.insight.markup import joined, tag
 from isthmus.insight.page import MOST_CALLS, MOST_ROWS, page
 from isthmus.model import Effect
-from tests.simulators.insight import call, insight, run
+from tests.simulators.insight import NOW, call, insight, run
 
 STYLE = files("isthmus.insight").joinpath("report.css").read_text(encoding="utf-8")
 VOID = {"meta"}
@@ -121,6 +121,14 @@ def test_what_was_changed_and_refused_is_told_call_by_call() -> None:
     assert "1 call that change" in reader.text
     assert "the rule 'below'" in reader.text
     assert '{"n": 1}' in reader.text
+
+
+def test_programs_that_never_ran_are_among_what_was_refused() -> None:
+    never = StoppedFact("x-9", "alice", NOW, ("line 3: shop.drop is denied",))
+    text = read(run(call()), stopped=(never,)).text
+    assert "1 program refused before running" in text
+    assert "line 3: shop.drop is denied" in text
+    assert "never sent; besides, 1 program before running" in text
 
 
 def test_nothing_changed_and_nothing_refused_is_said() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from isthmus.audit import After, Before, Record
+from isthmus.audit import After, Before, Record, Stopped
 from isthmus.catalog.catalog import Catalog
 from isthmus.credentials.static import StaticCredentials
 from isthmus.errors import InternalError, InvalidArguments, IsthmusError, Refused, UpstreamUnavailable
@@ -17,7 +17,7 @@ from isthmus.model import Effect, Principal, UpstreamSnapshot, UpstreamState
 from isthmus.policy import Policy, UpstreamRules
 from isthmus.recording import Recording
 from isthmus.redaction import Redactor
-from isthmus.trail import Trail
+from isthmus.trail import Trail, note_stopped
 from isthmus.validation import Validation
 from tests.simulators.journal import recording
 from tests.simulators.upstream import Handler, SimulatedUpstream, operation
@@ -183,3 +183,14 @@ async def test_bad_arguments_are_told_though_their_record_cannot_be_kept() -> No
     house.audit.full = True
     with pytest.raises(InvalidArguments):
         await house.call("tracker.get", number="seven")
+
+
+def test_a_program_that_never_ran_is_on_record_with_what_policy_said_and_no_more() -> None:
+    found = [(1, "refused", "shop.drop is denied"), (2, "invalid_arguments", "card: '4111' is no number")]
+    for wants_text, second in ((False, "line 2: invalid_arguments"), (True, "line 2: card: '4111' is no number")):
+        audit = Kept(wants_text=wants_text)
+        note_stopped(audit, 5.0, ("alice", "s-1", "x-1"), "", found)
+        [record] = audit.records
+        assert isinstance(record, Stopped)
+        assert record.calls == ("line 1: shop.drop is denied", second)
+        assert (record.principal, record.session, record.execution) == ("alice", "s-1", "x-1")

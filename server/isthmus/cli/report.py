@@ -65,8 +65,8 @@ async def _insight(found: Loaded, arguments: argparse.Namespace) -> Insight:
         return await gathered(
             kept.archive.store,
             wanted,
-            kept.audit(["search", "operations"]),
-            kept.redactor,
+            kept.audit(["search", "stopped", "operations"]),
+            kept.shown,
             overhead(),
             datetime.now().astimezone(),
         )

@@ -78,6 +78,16 @@ class RunFact:
 
 
 @dataclass(frozen=True, slots=True)
+class StoppedFact:
+    """A program that was refused before it ran, and why, call by call."""
+
+    execution: str
+    principal: str
+    at: datetime
+    calls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Definitions:
     """What the tools of an upstream cost to define: `tokens` for all of them, from `measured` ones of them."""
 
@@ -109,6 +119,7 @@ class Insight:
     audited: bool = True
     older: bool = False
     with_data: bool = True
+    stopped: tuple[StoppedFact, ...] = ()
 
     @property
     def calls(self) -> Iterator[tuple[RunFact, CallFact]]:

@@ -106,10 +106,15 @@ def _tiles(insight: Insight, account: Account) -> Markup:
             number(len(changes)),
             f"{sum(c.effect is Effect.DESTRUCTIVE for c in changes):,} destructive",
         ),
-        _tile("Refused", number(sum(call.status == "refused" for call in calls)), "never sent"),
+        _tile("Refused", number(sum(call.status == "refused" for call in calls)), _never_sent(insight)),
         _tile("Tokens for the model", number(account.ours.total), _times(account)),
         class_="tiles",
     )
+
+
+def _never_sent(insight: Insight) -> str:
+    programs = len(insight.stopped)
+    return "never sent" + (f"; besides, {plural(programs, 'program')} before running" if programs else "")
 
 
 def _tile(name: str, value: str, more: str) -> Markup:
@@ -222,19 +227,27 @@ def _changed(insight: Insight) -> list[Part]:
 
 def _refused(insight: Insight) -> list[Part]:
     rows = [(run, call) for run, call in insight.calls if call.status == "refused"]
-    if not rows:
+    if not rows and not insight.stopped:
         return [tag("p", "Nothing.")]
-    return [
-        table(
-            f"{plural(len(rows), 'call')} that policy, or a person, did not allow; none was sent",
-            [("operation", ""), ("effect", ""), ("why", "wide"), ("arguments", "wide"), ("execution", "")],
-            [
-                [_operation(call.operation), _effect(call.effect), call.why, _arguments(call), _link(run)]
-                for run, call in rows[:MOST_ROWS]
-            ],
-            more=_more(len(rows), MOST_ROWS),
-        )
-    ]
+    calls = table(
+        f"{plural(len(rows), 'call')} that policy, or a person, did not allow; none was sent",
+        [("operation", ""), ("effect", ""), ("why", "wide"), ("arguments", "wide"), ("execution", "")],
+        [
+            [_operation(call.operation), _effect(call.effect), call.why, _arguments(call), _link(run)]
+            for run, call in rows[:MOST_ROWS]
+        ],
+        more=_more(len(rows), MOST_ROWS),
+    )
+    programs = table(
+        f"{plural(len(insight.stopped), 'program')} refused before running: calls in them could not have succeeded",
+        [("execution", ""), ("when", ""), ("principal", ""), ("why", "wide")],
+        [
+            [tag("span", each.execution, class_="id"), moment(each.at), each.principal, "; ".join(each.calls)]
+            for each in insight.stopped[:MOST_ROWS]
+        ],
+        more=_more(len(insight.stopped), MOST_ROWS),
+    )
+    return [*([calls] if rows else []), *([programs] if insight.stopped else [])]
 
 
 def _read(insight: Insight) -> list[Part]:

@@ -1,20 +1,19 @@
-"""A report's facts, gathered from the journals and the audit log. Secrets are taken out of every text."""
+"""A report's facts, gathered from the journals and the audit log, without what is secret or private in their texts."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 import anyio.to_thread
 
-from isthmus.insight.facts import CallFact, Definitions, Insight, RunFact, SkillFact
+from isthmus.insight.facts import CallFact, Definitions, Insight, RunFact, SkillFact, StoppedFact
 from isthmus.journal import Answered, Ended, Entry, Sent, Transcript, transcript_of
 from isthmus.ports import JournalStore
-from isthmus.redaction import Redactor
 from isthmus.render.tokens import estimate
 from isthmus_sandbox.frames import decode_event, decode_step
 from isthmus_sandbox.protocol import ProtocolViolation, Request
@@ -39,15 +38,19 @@ class Wanted:
     with_data: bool = True
 
 
+Shown = Callable[[str, Any], Any]
+"""Data of an execution in the session of that handle, as it may be seen."""
+
+
 async def gathered(
     store: JournalStore,
     wanted: Wanted,
     audit: Iterable[Mapping[str, Any]],
-    redactor: Redactor,
+    shown: Shown,
     overhead: int,
     made: datetime,
 ) -> Insight:
-    """Everything that a report tells.
+    """Everything that a report tells, every text as `shown`.
 
     `audit` are the records of searches and of operations, oldest first; `overhead` is what Isthmus itself costs a
     conversation, in tokens; `made` is now, in the zone that times are told in.
@@ -56,11 +59,11 @@ async def gathered(
     runs = []
     for each in summaries[: wanted.limit]:
         entries = await store.entries(each.execution)
-        runs.append(
-            await anyio.to_thread.run_sync(partial(run_of, entries, redactor, made, with_data=wanted.with_data))
-        )
+        clean = partial(shown, each.session)
+        runs.append(await anyio.to_thread.run_sync(partial(run_of, entries, clean, made, with_data=wanted.with_data)))
     records = await anyio.to_thread.run_sync(list, audit)
-    characters = [each["characters"] for each in records if _belongs(each, runs, wanted)]
+    near = [each for each in records if _belongs(each, runs, wanted)]
+    characters = [each["characters"] for each in near if isinstance(each.get("characters"), int)]
     definitions = {each.upstream: each for each in map(_definitions, records) if each is not None}
     return Insight(
         made=made,
@@ -72,17 +75,31 @@ async def gathered(
         audited=bool(records),
         older=len(summaries) > wanted.limit,
         with_data=wanted.with_data,
+        stopped=tuple(_stopped(each, shown, made) for each in reversed(near) if isinstance(each.get("calls"), list)),
     )
 
 
+def _stopped(record: Mapping[str, Any], shown: Shown, made: datetime) -> StoppedFact:
+    execution, principal = str(record.get("execution")), str(record.get("principal"))
+    execution, principal, calls = shown(
+        str(record.get("session")), [execution, principal, [*map(str, record["calls"])]]
+    )
+    return StoppedFact(execution, principal, datetime.fromtimestamp(record["at"], made.tzinfo), tuple(calls))
+
+
 def _belongs(record: Mapping[str, Any], runs: Sequence[RunFact], wanted: Wanted) -> bool:
-    """Whether a search was made in the time of these executions, by one of their principals."""
-    if record.get("event") != "search" or not isinstance(record.get("characters"), int) or not runs:
+    """Whether a search, or a program that was refused, is of the time of these executions, and of their principals."""
+    if record.get("event") not in ("search", "stopped"):
         return False
+    if wanted.session and record.get("session", wanted.session) != wanted.session:
+        return False
+    if wanted.principal and record.get("principal") != wanted.principal:
+        return False
+    if not runs:
+        return not wanted.session
     latest = runs[0].at.timestamp() + BEFORE if wanted.session else float("inf")
-    return runs[-1].at.timestamp() - BEFORE <= record["at"] <= latest and record.get("principal") in {
-        run.principal for run in runs
-    }
+    known = wanted.session is None or record.get("principal") in {run.principal for run in runs}
+    return known and runs[-1].at.timestamp() - BEFORE <= record["at"] <= latest
 
 
 def _definitions(record: Mapping[str, Any]) -> Definitions | None:
@@ -95,35 +112,49 @@ def _definitions(record: Mapping[str, Any]) -> Definitions | None:
 # ---------------------------------------------------------------- one execution
 
 
-def run_of(entries: Sequence[Entry], redactor: Redactor, made: datetime, *, with_data: bool = True) -> RunFact:
-    """One execution. May take long: its answers are looked at."""
+def run_of(entries: Sequence[Entry], shown: Callable[[Any], Any], made: datetime, *, with_data: bool = True) -> RunFact:
+    """One execution, every text as `shown`. May take long: its answers are looked at."""
     transcript = transcript_of(entries)
     began, finished = transcript.began, transcript.finished
     requests = _requests(transcript)
-    shown = redactor.text if with_data else _nothing
-    return RunFact(
+    run = RunFact(
         execution=began.execution,
         session=began.session,
-        principal=redactor.text(began.principal),
+        principal=began.principal,
         continues=began.continues,
         at=datetime.fromtimestamp(began.at, made.tzinfo),
         ok=finished.ok if finished else None,
         code=finished.code if finished else "",
-        message=shown(finished.message) if finished else "",
+        message=finished.message if finished else "",
         ms=finished.ms if finished else 0.0,
         busy_ms=finished.busy_ms if finished else 0.0,
-        source=shown(began.program.source),
+        source=began.program.source,
         source_tokens=estimate(began.program.source),
         shown_tokens=transcript.tokens,
-        calls=tuple(_calls(entries, requests, redactor, with_data)),
+        calls=tuple(_calls(entries, requests)),
         skills=tuple(_skills(requests.values())),
-        files=tuple(map(shown, transcript.files)) if with_data else (),
+        files=transcript.files,
         incomplete=transcript.omitted,
     )
+    return _cleaned(run if with_data else _without_data(run), shown)
 
 
-def _nothing(_text: str) -> str:
-    return ""
+def _without_data(run: RunFact) -> RunFact:
+    calls = tuple(replace(call, arguments="", why="") for call in run.calls)
+    return replace(run, source="", message="", files=(), calls=calls)
+
+
+def _cleaned(run: RunFact, shown: Callable[[Any], Any]) -> RunFact:
+    """The same as it may be seen, and its long texts cut: not before, for half a secret is not recognised."""
+    words = {"principal": run.principal, "source": run.source, "message": run.message, "files": list(run.files)}
+    said = [[call.operation, call.arguments, call.why] for call in run.calls]
+    words, said, names = shown([words, said, [skill.name for skill in run.skills]])
+    calls = (
+        replace(call, operation=operation, arguments=_cut(arguments), why=_cut(why))
+        for call, (operation, arguments, why) in zip(run.calls, said, strict=True)
+    )
+    skills = (replace(skill, name=name) for skill, name in zip(run.skills, names, strict=True))
+    return replace(run, **{**words, "files": tuple(words["files"])}, calls=tuple(calls), skills=tuple(skills))
 
 
 def _requests(transcript: Transcript) -> dict[int, Request]:
@@ -138,9 +169,7 @@ def _requests(transcript: Transcript) -> dict[int, Request]:
     return found
 
 
-def _calls(
-    entries: Sequence[Entry], requests: Mapping[int, Request], redactor: Redactor, with_data: bool
-) -> Iterator[CallFact]:
+def _calls(entries: Sequence[Entry], requests: Mapping[int, Request]) -> Iterator[CallFact]:
     ends = {entry.call: entry for entry in entries if isinstance(entry, Ended)}
     answers = {entry.call: entry.text for entry in entries if isinstance(entry, Answered)}
     meter = _Meter()
@@ -150,15 +179,15 @@ def _calls(
         arguments = _written(requests.get(sent.call))
         status = ended.status if ended else "unknown"
         yield CallFact(
-            operation=redactor.text(sent.operation),
+            operation=sent.operation,
             effect=sent.effect,
             status=status,
             start=start,
             ms=max(0.0, (ended.at - sent.at) * 1000) if ended else 0.0,
-            arguments=_cut(redactor.text(arguments)) if with_data else "",
+            arguments=arguments,
             argument_tokens=meter.tokens(f"{sent.operation}(", arguments),
             answer_tokens=meter.tokens(sent.operation, answer.decode("utf-8", "replace")),
-            why=_cut(redactor.text(_error(answer))) if with_data and status in ("failed", "refused", "unknown") else "",
+            why=_error(answer) if status in ("failed", "refused", "unknown") else "",
             taken=ended.taken if ended else "",
         )
 
