@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="GLOB",
-        help="say which of these Python files a breaking change breaks; may be repeated",
+        help="say which of these Python files a breaking change breaks, beside the team's skills; may be repeated",
     )
     parser.add_argument(
         "--fail-on",
@@ -44,13 +44,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check, and report; 1 if there is a change of the class that fails, or of a worse one."""
     from isthmus import __version__
-    from isthmus.cli.contracts import live_operations, lock_of, programs
+    from isthmus.cli.contracts import live_operations, lock_of, programs, skill_files
     from isthmus.contracts.lock import locked
     from isthmus.contracts.report import rendered, summary
 
     found = loaded(arguments)
     path, lock = lock_of(found)
-    sources = programs(arguments.programs)
+    sources = programs([*arguments.programs, *skill_files(found)])
     checked = _checked(path, lock, locked(live_operations(found)), sources)
     form: Format = next(one for one in get_args(Format) if one == arguments.format)
     report = rendered(checked, form, version=__version__)

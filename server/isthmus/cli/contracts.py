@@ -57,6 +57,13 @@ def lock_of(found: Loaded) -> tuple[Path, Lock]:
     return path, lock
 
 
+def skill_files(found: Loaded) -> list[str]:
+    """A glob of the team's skills, which are programs too; none where there are none."""
+    folder = found.configuration.skills.folder
+    pattern = f"{glob.escape(str(found.base / folder))}/[a-z]*.py" if folder else ""
+    return [pattern] if pattern and glob.glob(pattern) else []  # noqa: PTH207 (as in `programs`)
+
+
 def programs(globs: Sequence[str]) -> list[tuple[str, str]]:
     """The programs that globs of files name, by file name and source.
 
