@@ -13,12 +13,12 @@ import traceback
 from isthmus_sandbox.protocol import SandboxUnavailable
 from tests.benchmarks.frame import Benchmark, NotMeasured
 
-ON_DEMAND = {"neighbours", "soak"}
+ON_DEMAND = {"http", "neighbours", "soak"}
 """Modules that are run only when they are named: they take long."""
 
 MODULES = (
     *("guest", "wire", "calls", "waiting", "scale", "start", "search", "memory", "cpu", "rivals", "tokens"),
-    *("neighbours", "soak"),
+    *("http", "neighbours", "soak"),
 )
 """The modules with benchmarks, in the order of the table. Each is imported when it is wanted, and may be unable to."""
 

@@ -89,6 +89,36 @@ async def test_a_request_that_is_too_large_is_refused_before_it_is_read(server: 
         assert (await http.post(server.url, content=chunks(), headers=JSON)).status_code == 413
 
 
+STRANGE = (
+    b"",
+    b"null",
+    b"[]",
+    b"{",
+    b"\xff\xfe",
+    b'{"jsonrpc": "2.0", "id": 1e400, "method": "tools/call"}',
+    b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": [1]}',
+    b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": NaN}}}',
+    b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "'
+    b'\\ud800"}}}',
+    b'{"jsonrpc": "2.0", "id": "\\ud800", "method": "tools/call", "params": {"name": "\\udfff"}}',
+    b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": ' + b"9" * 5000 + b"}}",
+    b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": ' + b'{"a":' * 1500 + b"1" + b"}" * 1500 + b"}",
+    b'[{"jsonrpc": "2.0", "id": 1, "method": "ping"}]',
+    b'{"jsonrpc": "2.0", "id": 1, "result": {}}',
+)
+
+
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28", "1999-01-01", ""])
+async def test_whatever_is_sent_is_answered_and_the_next_request_too(server: Listening, revision: str) -> None:
+    headers = {**JSON, **({"mcp-protocol-version": revision} if revision else {})}
+    async with server.http(token_of("alice")) as http:
+        for body in STRANGE:
+            answer = await http.post(server.url, content=body, headers=headers)
+            assert answer.status_code < 500, (body, answer.text)
+    assert (await posted(server, token_of("alice")))[0] == 200
+    assert "Traceback" not in server.log()
+
+
 async def test_nobody_learns_a_token_from_a_program(server: Listening) -> None:
     async with server.client("alice") as alice:
         told = await alice.execute(

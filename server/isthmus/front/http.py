@@ -165,12 +165,15 @@ def _load(config: uvicorn.Config) -> None:
 def _bound(config: HttpConfig) -> socket.socket:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
-        return socket.create_server((config.host.strip("[]"), config.port), family=family, backlog=1024)
+        listener = socket.create_server((config.host.strip("[]"), config.port), family=family, backlog=1024)
     except OSError as error:
         problem = f"{config.host}:{config.port} cannot be listened on: {error.strerror}"
         raise ConfigurationError(
             problem, remedy="name another address or port, as http: {host: ..., port: ...}"
         ) from None
+    # asyncio does so for sockets that it knows for TCP; of an accepted one it does not. Answers would wait 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _listening(config: HttpConfig, listener: socket.socket) -> Listening:

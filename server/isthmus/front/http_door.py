@@ -118,6 +118,7 @@ class Rules:
     body_bytes: int
     identify: Identify | None = None
     resource: Resource | None = None
+    body_seconds: float = BODY_SECONDS
 
 
 class Refusal(Exception):
@@ -239,7 +240,7 @@ class Door:
             raise too_large
         body = bytearray()
         try:
-            with anyio.fail_after(BODY_SECONDS):
+            with anyio.fail_after(self._rules.body_seconds):
                 more = True
                 while more:
                     message = await receive()
@@ -251,7 +252,7 @@ class Door:
                         raise too_large
         except TimeoutError:
             raise Refusal(
-                408, f"the request was not there within {BODY_SECONDS:g} s", {"connection": "close"}
+                408, f"the request was not there within {self._rules.body_seconds:g} s", {"connection": "close"}
             ) from None
         return bytes(body)
 

@@ -36,10 +36,13 @@ class _Own:
 class ByPrincipal:
     """Implements `Upstream`. `connected` makes one principal's, which is run as long as it is used."""
 
-    def __init__(self, listed: Upstream, connected: Callable[[Principal], Upstream], idle: float = IDLE) -> None:
+    def __init__(
+        self, listed: Upstream, connected: Callable[[Principal], Upstream], idle: float = IDLE, most: int = MOST
+    ) -> None:
         self._listed = listed
         self._connected = connected
         self._idle = idle
+        self._most = most
         self._own: dict[Principal, _Own] = {}
         self._tasks: TaskGroup | None = None
 
@@ -73,7 +76,7 @@ class ByPrincipal:
     def _opened(self, principal: Principal) -> _Own:
         if self._tasks is None:
             raise UpstreamUnavailable(f"{self.name} is not connected", hint="the call was not sent", sent=False)
-        if len(self._own) >= MOST:
+        if len(self._own) >= self._most:
             self._make_room()
         own = _Own(self._connected(principal), anyio.CancelScope(), anyio.current_time())
         self._own[principal] = own
@@ -83,7 +86,7 @@ class ByPrincipal:
     def _make_room(self) -> None:
         unused = [principal for principal, own in self._own.items() if not own.calls]
         if not unused:
-            busy = f"{self.name}: {MOST} principals are using it, and there is no connection left for another"
+            busy = f"{self.name}: {self._most} principals are using it, and there is no connection left for another"
             raise UpstreamUnavailable(busy, hint="the call was not sent; try again later", sent=False)
         self._close(min(unused, key=lambda principal: self._own[principal].used))
 
