@@ -234,6 +234,12 @@ async def test_saving_can_be_switched_off(tmp_path: Path) -> None:
         assert "no skills are saved here" in await failed(app, DOUBLE)
 
 
+async def test_a_simulation_saves_nothing(tmp_path: Path) -> None:
+    async with server(tmp_path) as app:
+        assert "would save double, version 1" in await ran(app, f"await simulate()\n{DOUBLE}")
+        assert "there is no skill 'double'" in await failed(app, "from skills import double")
+
+
 async def test_a_replay_has_the_skills_that_the_execution_had(tmp_path: Path) -> None:
     from isthmus.compose import records
 

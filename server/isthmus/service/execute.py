@@ -532,7 +532,8 @@ class Run:
             self.terms.simulates = True
             return None
         if request.operation.startswith("isthmus."):
-            origin = Origin(self.execution, self.session.handle, self.code)
+            simulates = self.terms.simulates or self.service.gateway.policy.simulate
+            origin = Origin(self.execution, self.session.handle, self.code, simulates=simulates)
             return await self.service.host.answer(request, self.session.principal, origin)
         answer = await self.service.gateway.call(
             request.operation,

@@ -67,11 +67,12 @@ class SkillStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request comes from: the execution, its session, and its program's source."""
+    """Where a request comes from: the execution, its session, its program's source, and whether it only pretends."""
 
     execution: str = ""
     session: str = ""
     program: str = ""
+    simulates: bool = False
 
 
 NOWHERE = Origin()
@@ -146,6 +147,8 @@ class Skills:
         new, before = await anyio.to_thread.run_sync(partial(self._made, principal, name, source, description))
         if before is not None and before.hash == new.skill.hash:
             return f"{name} is saved already, as version {before.version}"
+        if origin.simulates:
+            return f"would save {name}, version {new.skill.version}: this is a simulation, and nothing is kept"
         skill = _with_origin(new.skill, origin, principal, await self._example(principal, origin, name), self.now())
         await anyio.to_thread.run_sync(self.store.put, principal, skill, new.lock)
         return f"saved {name}, version {skill.version}: `from skills import {name}` in any later program"
