@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import jwt
@@ -52,11 +56,43 @@ class Issued:
         if self.down:
             raise IssuerUnavailable("down")
         if url == f"{URL}/keys":
-            return {"keys": [self._public(kid, key) for kid, key in self.keys.items()]}
+            return self.jwks()
         if url == f"{URL}/.well-known/openid-configuration":
             return self.metadata
         raise IssuerUnavailable(f"{url} answered 404")
 
+    def jwks(self) -> dict[str, Any]:
+        """The public keys."""
+        return {"keys": [self._public(kid, key) for kid, key in self.keys.items()]}
+
     def _public(self, kid: str, key: Any) -> dict[str, Any]:
         kind = jwt.algorithms.RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else jwt.algorithms.ECAlgorithm
         return {**json.loads(kind.to_jwk(key.public_key())), "kid": kid, "use": "sig"}
+
+
+@contextmanager
+def answering(issued: Issued) -> Iterator[str]:
+    """The issuer's documents on a port of this machine; gives its identifier there."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            address = f"http://127.0.0.1:{server.server_port}"
+            found = {
+                "/.well-known/openid-configuration": {"issuer": address, "jwks_uri": f"{address}/keys"},
+                "/keys": issued.jwks(),
+            }.get(self.path)
+            self.send_response(200 if found else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps(found).encode())
+
+        def log_message(self, *_: Any) -> None:
+            """Nobody reads it."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
