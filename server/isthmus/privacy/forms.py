@@ -67,14 +67,12 @@ class Forms:
 
     def _replaced(self, text: str, low: str, only: Container[str] | None) -> str:
         parts: list[str] = []
-        kept, at, last = 0, 0, len(low) - _GRAM
-        lengths = self._lengths
-        while at <= last:
-            if (known := lengths.get(low[at : at + _GRAM])) and (end := self._end(low, at, known, only)):
+        kept, lengths = 0, self._lengths
+        places = [at for at in range(len(low) - _GRAM + 1) if low[at : at + _GRAM] in lengths]
+        for at in places:
+            if at >= kept and (end := self._end(low, at, lengths[low[at : at + _GRAM]], only)):
                 parts += (text[kept:at], self._tokens[low[at:end]])
-                kept = at = end
-            else:
-                at += 1
+                kept = end
         return text if not parts else "".join([*parts, text[kept:]])
 
     def _end(self, low: str, at: int, lengths: tuple[int, ...], only: Container[str] | None) -> int:
