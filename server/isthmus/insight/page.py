@@ -196,6 +196,8 @@ def _basis(insight: Insight, account: Account) -> str:
             f"Not counted, because their definitions are not on record: {_names(account.undefined)}. "
             "The direct ways would cost more than is shown."
         )
+    if insight.stopped:
+        told.append("Programs that were refused before running are on neither side.")
     if not insight.audited:
         told.append("The audit log is off or empty: searches and definitions are missing from both sides.")
     return " ".join(told)
@@ -242,7 +244,7 @@ def _refused(insight: Insight) -> list[Part]:
         f"{plural(len(insight.stopped), 'program')} refused before running: calls in them could not have succeeded",
         [("execution", ""), ("when", ""), ("principal", ""), ("why", "wide")],
         [
-            [tag("span", each.execution, class_="id"), moment(each.at), each.principal, "; ".join(each.calls)]
+            [tag("span", each.execution, class_="id run"), moment(each.at), each.principal, "; ".join(each.calls)]
             for each in insight.stopped[:MOST_ROWS]
         ],
         more=_more(len(insight.stopped), MOST_ROWS),
