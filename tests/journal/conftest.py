@@ -1,4 +1,4 @@
-"""One sandbox for all of these tests: it is what takes time."""
+"""One sandbox for all tests of a module: it is what takes time."""
 
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -12,7 +12,7 @@ Check = Callable[[Callable[[House], Coroutine[Any, Any, Any]]], Any]
 """Runs a check in the house, and gives what it gives."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def in_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Check]:
     with (
         start_blocking_portal() as portal,
