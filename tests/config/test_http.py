@@ -1,6 +1,7 @@
 """`http:` in the configuration: what does not start, and why."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from isthmus.config.faults import InvalidConfiguration
 from isthmus.config.http import HttpConfig
 from isthmus.config.loader import load
+from tests.conftest import ROOT
 
 TOKEN = {"principal": "alice", "sha256": "a" * 64}
 OIDC = {"issuer": "https://id.example"}
@@ -86,3 +88,11 @@ def test_what_all_would_share_is_shared_by_the_operators_word_alone(
     assert "t0k3n" not in str(refused.value)
     loaded(tmp_path, {"tokens": [TOKEN]}, {"x": {**upstream, "shared": True}})
     loaded(tmp_path, {}, {"x": upstream})  # there is one principal
+
+
+def test_the_configuration_that_the_documentation_shows_loads(tmp_path: Path) -> None:
+    [shown] = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "http.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "isthmus.yaml").write_text(shown, encoding="utf-8")
+    (tmp_path / "weather.yaml").write_text("openapi: 3.1.0", encoding="utf-8")
+    found = load(tmp_path / "isthmus.yaml", dict.fromkeys(re.findall(r"\$\{(\w+)", shown), "x"))
+    assert found.warnings == ()

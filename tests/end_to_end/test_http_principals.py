@@ -25,8 +25,11 @@ class Two:
 async def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Two]:
     folder = tmp_path_factory.mktemp("two")
     witness = {**simulator("mcp_server_witness", str(folder / "witness.jsonl")), "shared": True}
+    policy = {"approve": ["witness.quarrel"], "patience": 20}
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(serving_http({"upstreams": {"witness": witness}}, folder))
+        server = await stack.enter_async_context(
+            serving_http({"upstreams": {"witness": witness}, "policy": policy}, folder)
+        )
         clients = [await stack.enter_async_context(server.client(user, request.param)) for user in ("alice", "bob")]
         yield Two(*clients)
 
@@ -102,3 +105,28 @@ async def test_programs_of_two_users_run_at_the_same_time_in_workers_of_their_ow
         "alice": "result: alice",
         "bob": "result: bob",
     }
+
+
+async def test_a_skill_is_its_principals_alone(two: Two) -> None:
+    saved = await two.alice.execute(
+        "def alices_double(number):\n    return 2 * number\nsave_skill(alices_double, 'Double a number of apples')"
+    )
+    assert not saved.is_error, saved.text
+    assert (await two.alice.execute("from skills import alices_double\nalices_double(4)")).text.endswith("result: 8")
+    of_another = await two.bob.execute("from skills import alices_double")
+    of_nobody = await two.bob.execute("from skills import nobodys_double")
+    assert of_another.is_error
+    texts = [each.text.partition("\n")[2].replace("nobodys", "alices") for each in (of_another, of_nobody)]
+    assert texts[0] == texts[1]  # but for the sessions that they began
+    assert "alices_double" in await two.alice.search("double apples")
+    assert "alices_double" not in await two.bob.search("double apples")
+
+
+async def test_a_question_is_its_principals_alone(two: Two) -> None:
+    asked = await two.alice.execute("witness.quarrel()\n'whole'")
+    assert "approv" in asked.text, asked.text
+    execution = asked.facts["execution"]
+    of_another = await two.bob.execute("", session=execution)
+    of_nobody = await two.bob.execute("", session="x-0123456789abcdef")
+    assert "there is no execution" in of_another.text
+    assert of_another.text.replace(execution, "?") == of_nobody.text.replace("x-0123456789abcdef", "?")
