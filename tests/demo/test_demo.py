@@ -40,7 +40,9 @@ def test_hundreds_of_answers_were_joined_into_five_lines(played: tuple[int, str]
 def test_a_write_that_policy_allows_happened_and_one_that_it_does_not_was_never_sent(played: tuple[int, str]) -> None:
     _, transcript = played
     assert "2 writes (tickets.add_comment x2)" in transcript
-    assert "not sent (refused): 1 write (shop.refunds.create)" in transcript
+    refused = "error: Refused at line 2: shop.refunds.create is a write operation, and only read is allowed"
+    assert refused in transcript
+    assert "(found before the program ran: nothing was called)" in transcript
 
 
 def test_the_account_is_at_least_ten_times_less(played: tuple[int, str]) -> None:
