@@ -36,5 +36,5 @@ def run(arguments: argparse.Namespace) -> int:
     log(f"the token of {name}; it is shown this once, and stands nowhere else:")
     say(token)
     log("for isthmus.yaml, under http: tokens:")
-    log(f"  - {{principal: {name}, sha256: {digest_of(token)}}}")
+    log(f'  - {{principal: {name}, sha256: "{digest_of(token)}"}}')
     return 0
