@@ -21,6 +21,9 @@ ITEM = "*"
 _MANY = "[]"
 """A last step that says: a list of such values, made by the program itself."""
 
+MAX_VALUES, MAX_STEPS = 50, 20
+"""Values that one expression may be, and steps into an answer, that are followed. What is beyond is said to escape."""
+
 _PASSING = frozenset({"len", "print", "sorted", "list", "reversed", "enumerate", "tuple", "set", "iter", "next"})
 _ITEMS_OF = frozenset({"sorted", "list", "reversed", "tuple", "set", "iter"})
 _AS_DATA = frozenset({"values", "keys", "get", "pop", "copy"})
@@ -159,11 +162,12 @@ class _Reader:
     def _unpacked(self, targets: list[ast.expr], value: ast.expr) -> None:
         """`a, b = await gather(one(), two())` binds each to its own; of a list, each to any item."""
         sources = self._gathered(value) or (value.elts if isinstance(value, ast.Tuple | ast.List) else None)
+        items = [_Value(one.call, _into(one.path)) for one in self._values(value)]
         for place, target in enumerate(targets):
             if sources is not None and place < len(sources):
                 self._name(target, sources[place])
             elif isinstance(target, ast.Name):
-                self._bound(target.id, [_Value(one.call, _into(one.path)) for one in self._values(value)])
+                self._bound(target.id, items)
 
     def _each(self, target: ast.expr, source: ast.expr) -> None:
         if (gathered := self._gathered(source)) is not None and isinstance(target, ast.Name):
@@ -180,8 +184,7 @@ class _Reader:
                 self._each(target.elts[1], inner[0])
 
     def _bound(self, name: str, values: list[_Value]) -> None:
-        held = self.values.setdefault(name, [])
-        held += [one for one in values if not any(one.call is h.call and one.path == h.path for h in held)]
+        self.values[name] = _bounded([*self.values.get(name, []), *values])
 
     def _dotted(self, node: ast.expr) -> str | None:
         """The dotted path below the upstreams that an expression is."""
@@ -192,7 +195,10 @@ class _Reader:
         return None
 
     def _values(self, node: ast.expr) -> list[_Value]:
-        """The parts of answers that an expression may be."""
+        """The parts of answers that an expression may be, as many as are followed."""
+        return _bounded(self._parts(node))
+
+    def _parts(self, node: ast.expr) -> list[_Value]:
         match node:
             case ast.Await(value=inner) | ast.Starred(value=inner):
                 return self._values(inner)
@@ -306,6 +312,18 @@ class _Reader:
         """Whether an expression is the program's last one, whose value is its result."""
         holder = self.parents.get(statement)
         return isinstance(holder, ast.Module) and holder.body[-1] is statement
+
+
+def _bounded(values: list[_Value]) -> list[_Value]:
+    """Each value once, and no more of them, and no deeper ones, than are followed."""
+    distinct = {(id(one.call), one.path): one for one in values}
+    found = list(distinct.values())
+    kept = [one for one in found[:MAX_VALUES] if len(one.path) <= MAX_STEPS]
+    if len(kept) < len(found):
+        for one in found:
+            if one not in kept:
+                one.call.escapes.add(one.path[:MAX_STEPS])
+    return kept
 
 
 def _stepped(path: Path, place: ast.expr) -> Path:

@@ -24,7 +24,7 @@ from isthmus.service.catalogs import Catalogs
 from isthmus.skills.check import Facts, checked, example_in
 from isthmus.skills.making import Made, made
 from isthmus.skills.ranking import by_worth, ranked, worth
-from isthmus.skills.skill import Kept, Listed, Skill, Usage, check_name
+from isthmus.skills.skill import Kept, Listed, Skill, Usage, check_name, is_name
 from isthmus.skills.standing import broken, writes
 from isthmus.skills.stubs import overview, shown
 
@@ -215,12 +215,15 @@ class Skills:
     async def used(self, principal: Principal, uses: Any) -> None:
         """Take a program's word on what became of its calls: [[name, hash, imported, calls, failures], ...]."""
         told = [_use(each, self.now()) for each in uses] if isinstance(uses, list) and len(uses) <= 1000 else []
-        known = {
-            (kept.skill.name, kept.skill.hash) for kept in await anyio.to_thread.run_sync(self.store.all, principal)
-        }
-        counted = [each for each in told if each is not None and each[:2] in known]
+        counted = [each for each in told if each is not None]
         if counted:
-            await anyio.to_thread.run_sync(self.store.used, principal, counted)
+            await anyio.to_thread.run_sync(self._count, principal, counted)
+
+    def _count(self, principal: Principal, told: Sequence[tuple[str, str, Usage]]) -> None:
+        """What is told of skills that there are, as they are."""
+        kept = {name: self.store.get(principal, name) for name in {each[0] for each in told} if is_name(name)}
+        known = {(name, each.skill.hash) for name, each in kept.items() if each is not None}
+        self.store.used(principal, [each for each in told if each[:2] in known])
 
     # finding
 

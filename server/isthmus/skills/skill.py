@@ -106,6 +106,11 @@ class Listed:
         return self.kept.skill
 
 
+def is_name(name: str) -> bool:
+    """Whether a skill could be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str) -> str:
     """The name, where it is one that a skill may have.
 
