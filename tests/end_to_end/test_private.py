@@ -16,7 +16,7 @@ from tests.simulators.served import Served, serving
 
 pytestmark = pytest.mark.anyio
 
-CANARIES = {
+CANARIES: dict[str, Any] = {
     "email": "Canary.Finch+3f9c@aviary.example",
     "card": "4539578763621486",
     "iban": "GB29NWBK60161331926819",
