@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from isthmus.service.learning import Learning
     from isthmus.service.sessions import Sessions
     from isthmus.service.skills import Skills
+    from isthmus.stores.catalogs import CatalogFiles
     from isthmus.stores.owners import Owner
     from isthmus.stores.private import PrivateStores
     from isthmus.stores.skills import SkillFolders
@@ -229,6 +230,7 @@ def _assembled(
     from isthmus.service.sessions import Sessions
     from isthmus.service.veils import Veils
     from isthmus.stores.approvals import ApprovalFile
+    from isthmus.stores.catalogs import CatalogFiles
     from isthmus.stores.data import key_of
     from isthmus.stores.journal import JournalFile
     from isthmus.stores.journal import Kept as KeptJournals
@@ -244,8 +246,9 @@ def _assembled(
         logging.getLogger(name).setLevel(logging.CRITICAL)
     data = data_of(configuration, base)
     limits, policy, validation = configuration.limits, policy_of(configuration), Validation()
+    files = CatalogFiles(data / "catalogs", log)
     upstreams = {
-        name: instead.get(name) or _upstream(name, config, configuration, base, validation)
+        name: instead.get(name) or _upstream(name, config, configuration, base, validation, files)
         for name, config in configuration.upstreams.items()
     }
     credentials = StaticCredentials(configuration.upstreams)
@@ -258,6 +261,7 @@ def _assembled(
         clean.snapshot,
         log,
         _holding(configuration, base, log),
+        files.share,
     )
     sandbox = Pool(_pool_settings(limits, data / "run"), progress=log)
     workspaces = Workspaces(
@@ -664,13 +668,19 @@ def _mark(policy: Policy, operation: Operation) -> str:
 
 
 def _upstream(
-    name: str, config: UpstreamConfig, configuration: Configuration, base: Path, validation: Validation
+    name: str,
+    config: UpstreamConfig,
+    configuration: Configuration,
+    base: Path,
+    validation: Validation,
+    files: CatalogFiles | None = None,
 ) -> Upstream:
     if config.openapi is not None:
         from isthmus.upstreams.http import HttpUpstream
         from isthmus.upstreams.http import Settings as HttpSettings
 
-        return HttpUpstream(name, config, HttpSettings(folder=base, answer_bytes=configuration.limits.answer_bytes))
+        settings = HttpSettings(folder=base, answer_bytes=configuration.limits.answer_bytes)
+        return HttpUpstream(name, config, replace(settings, read=files.read) if files else settings)
     from isthmus.upstreams.by_principal import ByPrincipal
     from isthmus.upstreams.mcp import McpUpstream
 

@@ -163,6 +163,7 @@ class UpstreamSnapshot:
     problem: str = ""  # why it is not ready, for the operator and the model
     detail: str = ""  # what it said of that itself, for the operator alone: it may name paths of this machine
     warnings: tuple[str, ...] = ()  # what was left out of it, and why
+    digest: str = ""  # of what the operations were made of, where that is kept on disk
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
 """The view of the moment, and how long those who look wait for what is still connecting."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from isthmus.model import UpstreamSnapshot, UpstreamState
+from isthmus.catalog.share import Share
+from isthmus.model import Operation, UpstreamSnapshot, UpstreamState
 from isthmus.ports import Publish
 from isthmus.service.catalogs import PATIENCE, SETTLING, Catalogs
 from tests.simulators.upstream import SimulatedUpstream, operation
@@ -86,3 +88,75 @@ async def test_the_operator_is_told_once_that_an_upstream_fails_and_once_that_it
         up.change(UpstreamState.READY, ())
         tasks.cancel_scope.cancel()
     assert told == ["up has failed: no answer to ***", "up is ready again"]
+
+
+@dataclass(eq=False)
+class Slow:
+    """Makes the shares of an upstream's index when it is told to."""
+
+    upstream: str
+    go: anyio.Event
+
+    async def share(self, _: str, operations: Sequence[Operation], __: Sequence[int]) -> Share:
+        if operations[0].upstream == self.upstream:
+            await self.go.wait()
+        return Share.read(operations)
+
+
+@asynccontextmanager
+async def indexed_slowly(slow: Slow, *upstreams: SimulatedUpstream) -> AsyncIterator[Catalogs]:
+    by_name = {each.name: each for each in upstreams}
+    catalogs = Catalogs(by_name, lambda each: each, lambda _: True, share=slow.share)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(catalogs.run)
+        yield catalogs
+        tasks.cancel_scope.cancel()
+
+
+async def test_an_upstream_is_searched_while_another_is_still_being_indexed() -> None:
+    slow = Slow("big", anyio.Event())
+    small, big = (SimulatedUpstream(name, (operation(f"{name}.list"),)) for name in ("small", "big"))
+    async with indexed_slowly(slow, small, big) as catalogs:
+        with anyio.fail_after(5):
+            await catalogs.connected("small", 5)
+        assert [hit.operation.id for hit in catalogs.current.index.search("list").hits] == ["small.list"]
+        told = catalogs.current.snapshots["big"]
+        assert (told.state, told.problem) == (UpstreamState.CONNECTING, "its 1 operations are being indexed")
+        slow.go.set()
+        await catalogs.connected("big", 5)
+        assert {hit.operation.id for hit in catalogs.current.index.search("list").hits} == {"small.list", "big.list"}
+
+
+async def test_what_was_there_stays_until_what_is_new_is_indexed_and_a_view_never_changes() -> None:
+    slow = Slow("big", anyio.Event())
+    slow.go.set()
+    big = SimulatedUpstream("big", (operation("big.list"),))
+    async with indexed_slowly(slow, big) as catalogs:
+        await catalogs.connected("big", 5)
+        before = catalogs.current
+        slow.go = anyio.Event()
+        big.change(UpstreamState.READY, (operation("big.send"),))
+        await anyio.wait_all_tasks_blocked()
+        assert catalogs.catalog.resolve("big.list") is not None
+        assert catalogs.current.snapshots["big"].state is UpstreamState.READY
+        slow.go.set()
+        with anyio.fail_after(5):
+            while catalogs.catalog.resolve("big.send") is None:
+                await anyio.lowlevel.checkpoint()
+        assert catalogs.catalog.resolve("big.list") is None
+        assert [hit.operation.id for hit in before.index.search("list").hits] == ["big.list"]
+
+
+async def test_a_state_that_changes_costs_no_new_index() -> None:
+    slow = Slow("big", anyio.Event())
+    slow.go.set()
+    listed = (operation("big.list"),)
+    big = SimulatedUpstream("big", listed)
+    async with indexed_slowly(slow, big) as catalogs:
+        await catalogs.connected("big", 5)
+        index = catalogs.current.index
+        big.change(UpstreamState.FAILED, listed, "gone")
+        with anyio.fail_after(5):
+            while catalogs.current.snapshots["big"].state is not UpstreamState.FAILED:
+                await anyio.lowlevel.checkpoint()
+        assert catalogs.current.index is index

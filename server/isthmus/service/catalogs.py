@@ -1,20 +1,24 @@
 """The catalog of the moment: built from what the upstreams publish, and swapped as a whole.
 
-A reader takes `current` and works with that snapshot; what is published meanwhile never disturbs it.
+A reader takes `current` and works with that snapshot; what is published meanwhile never disturbs it. What one upstream
+lists is prepared in a task of its own, beside the event loop, so that each can be searched as soon as it is ready; the
+prepared are joined in a moment. What an upstream had before stays until what it has now is prepared.
 """
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import anyio
 import anyio.to_thread
 
-from isthmus.catalog.catalog import Catalog
+from isthmus.catalog.catalog import Catalog, Part
+from isthmus.catalog.chains import Chains
 from isthmus.catalog.index import Index
+from isthmus.catalog.share import Share
 from isthmus.model import Operation, UpstreamSnapshot, UpstreamState
 from isthmus.ports import Upstream
 from isthmus.service.holding import Hold, nothing_held
@@ -27,6 +31,32 @@ SETTLING = 10.0
 
 SAID = 500
 """Characters of an upstream's own words, the last ones, that a line of the log takes."""
+
+
+_TOLD = 1000
+"""Operations from which on it is said that they are being indexed, and they are kept from the garbage collector."""
+
+SharesOf = Callable[[str, Sequence[Operation], Sequence[int]], Awaitable[Share]]
+"""Gives the share of an index over operations, or has kept it: see `share_anew`.
+
+The first argument says what the list was made of in which the operations stand at the places that come last; empty
+where that is not kept.
+"""
+
+
+async def share_anew(_: str, operations: Sequence[Operation], __: Sequence[int]) -> Share:
+    """The share of an index over these operations, made in a thread."""
+    return await anyio.to_thread.run_sync(Share.read, operations)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prepared:
+    """What one upstream listed, ready to be called and searched."""
+
+    listed: tuple[Operation, ...]
+    part: Part
+    seen: tuple[Operation, ...]
+    share: Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +74,7 @@ class Catalogs:
 
     `classify` gives an operation the effect that the operator decided; `visible` says what a search may show.
     `clean` takes out of a snapshot what nobody is to read; `log` takes lines for the operator. `hold` says which
-    operations are held back, and why.
+    operations are held back, and why. `share` makes an upstream's share of the index, or has kept it.
     """
 
     upstreams: Mapping[str, Upstream]
@@ -53,8 +83,13 @@ class Catalogs:
     clean: Callable[[UpstreamSnapshot], UpstreamSnapshot] = lambda snapshot: snapshot
     log: Callable[[str], None] = lambda _: None
     hold: Hold = nothing_held
+    share: SharesOf = share_anew
     current: View = field(init=False)
     _latest: dict[str, UpstreamSnapshot] = field(init=False)
+    _news: dict[str, anyio.Event] = field(init=False)
+    _shown: dict[str, UpstreamSnapshot] = field(init=False)  # the latest that is prepared
+    _prepared: dict[str, _Prepared] = field(default_factory=dict)
+    _joined: tuple[_Prepared, ...] = ()
     _changed: anyio.Event = field(init=False)
     _waiters: list[anyio.Event] = field(default_factory=list)
     _troubles: dict[str, str] = field(default_factory=dict)
@@ -62,6 +97,8 @@ class Catalogs:
 
     def __post_init__(self) -> None:
         self._latest = {name: UpstreamSnapshot(name, UpstreamState.CONNECTING) for name in self.upstreams}
+        self._news = {name: anyio.Event() for name in self.upstreams}
+        self._shown = dict(self._latest)
         self.current = View(Catalog.build(()), Index.build(()), dict(self._latest))
         self._changed = anyio.Event()
 
@@ -75,15 +112,16 @@ class Catalogs:
         return self.current.snapshots.get(upstream)
 
     async def run(self) -> None:
-        """Live, until cancelled: each upstream in a task of its own, and rebuild when one of them has news."""
+        """Live, until cancelled: each upstream in a task of its own, with another that prepares what it lists."""
         self.began = anyio.current_time()
         async with anyio.create_task_group() as tasks:
-            for upstream in self.upstreams.values():
+            for name, upstream in self.upstreams.items():
+                tasks.start_soon(self._follow, name)
                 tasks.start_soon(upstream.run, self._publish)
             while True:
                 await self._changed.wait()
                 self._changed = anyio.Event()
-                await self._rebuild(dict(self._latest))
+                await self._join()
 
     async def connected(self, upstream: str, seconds: float) -> None:
         """Return once `upstream` is no longer connecting in the current view, or when the time is up."""
@@ -118,7 +156,7 @@ class Catalogs:
         snapshot = self.clean(snapshot)
         self._tell(snapshot)
         self._latest[snapshot.name] = snapshot
-        self._changed.set()
+        self._news[snapshot.name].set()
 
     def _tell(self, snapshot: UpstreamSnapshot) -> None:
         """A line for the operator when an upstream fails for another reason than before, and when it is well again."""
@@ -131,20 +169,70 @@ class Catalogs:
             del self._troubles[snapshot.name]
             self.log(f"{snapshot.name} is ready again")
 
-    async def _rebuild(self, snapshots: Mapping[str, UpstreamSnapshot]) -> None:
-        if _operations(snapshots) == _operations(self.current.snapshots):
-            self.current = View(self.current.catalog, self.current.index, snapshots)
+    async def _follow(self, name: str) -> None:
+        """Prepare what an upstream lists, each time that it lists something else."""
+        while True:
+            await self._news[name].wait()
+            self._news[name] = anyio.Event()
+            snapshot = self._latest[name]
+            prepared = self._prepared.get(name)
+            if not snapshot.operations:
+                self._prepared.pop(name, None)
+            elif prepared is None or prepared.listed is not snapshot.operations:
+                if prepared is None:
+                    self._show(_being_indexed(snapshot))
+                self._prepared[name] = await self._prepare(snapshot)
+            self._show(snapshot)
+            if snapshot.operations:
+                await self._chain(name)
+
+    def _show(self, snapshot: UpstreamSnapshot) -> None:
+        self._shown[snapshot.name] = snapshot
+        self._changed.set()
+
+    async def _prepare(self, snapshot: UpstreamSnapshot) -> _Prepared:
+        """The operations as the operator sees them, looked up and indexed; all that takes long runs elsewhere."""
+        known, part = await anyio.to_thread.run_sync(self._sorted, snapshot)
+        places = [place for place, operation in enumerate(known) if self.visible(operation)]
+        seen = tuple(known[place] for place in places)
+        # Where a secret was taken out of a text, that is not indexed from what was kept of it.
+        key = snapshot.digest if all(map(_reads_the_same, known, snapshot.operations)) else ""
+        share = await self.share(key, seen, places)
+        if len(known) >= _TOLD:
+            # Documents are large and have no cycles: looking for some in them would stop the server again and again.
+            gc.freeze()
+        return _Prepared(snapshot.operations, part, seen, share)
+
+    def _sorted(self, snapshot: UpstreamSnapshot) -> tuple[list[Operation], Part]:
+        known = self._known(snapshot)
+        return known, replace(Part.build(known), chains=_NO_CHAINS)
+
+    async def _chain(self, name: str) -> None:
+        """Add where identifiers come from, once the operations can be searched without it."""
+        prepared = self._prepared[name]
+        if prepared.part.chains is _NO_CHAINS:
+            chains = await anyio.to_thread.run_sync(Chains.build, prepared.part.operations)
+            self._prepared[name] = replace(prepared, part=replace(prepared.part, chains=chains))
+            self._changed.set()
+
+    async def _join(self) -> None:
+        """Make the view of what is prepared."""
+        snapshots = dict(self._shown)
+        parts = tuple(self._prepared[name] for name in self.upstreams if name in self._prepared)
+        if parts != self._joined:
+            catalog, index = await anyio.to_thread.run_sync(self._put_together, parts)
+            self.current, self._joined = View(catalog, index, snapshots), parts
         else:
-            self.current = await anyio.to_thread.run_sync(partial(self._build, snapshots))
+            self.current = replace(self.current, snapshots=snapshots)
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             waiter.set()
 
-    def _build(self, snapshots: Mapping[str, UpstreamSnapshot]) -> View:
-        operations = [operation for snapshot in snapshots.values() for operation in self._known(snapshot)]
-        index = Index.build([operation for operation in operations if self.visible(operation)])
-        catalog = Catalog.build(operations)
-        return View(catalog, index, snapshots)
+    def _put_together(self, parts: tuple[_Prepared, ...]) -> tuple[Catalog, Index]:
+        catalog = Catalog(each.part for each in parts)
+        if [id(each.share) for each in parts] == [id(each.share) for each in self._joined]:
+            return catalog, self.current.index
+        return catalog, Index.of([(each.seen, each.share) for each in parts])
 
     def _known(self, snapshot: UpstreamSnapshot) -> list[Operation]:
         """The operations of an upstream, with the effects that the operator gave them, and why any is held back."""
@@ -153,6 +241,16 @@ class Catalogs:
         return [replace(each, held=held[each.id]) if each.id in held else each for each in operations]
 
 
-def _operations(snapshots: Mapping[str, UpstreamSnapshot]) -> list[int]:
-    """Which lists of operations there are, by identity: an upstream that only changed its state costs no rebuild."""
-    return [id(snapshot.operations) for snapshot in snapshots.values() if snapshot.operations]
+_NO_CHAINS = Chains.build(())
+
+
+def _being_indexed(snapshot: UpstreamSnapshot) -> UpstreamSnapshot:
+    """How an upstream stands that has listed its operations, and whose index is not there yet."""
+    problem = f"its {len(snapshot.operations):,} operations are being indexed"
+    return UpstreamSnapshot(snapshot.name, UpstreamState.CONNECTING, purpose=snapshot.purpose, problem=problem)
+
+
+def _reads_the_same(known: Operation, listed: Operation) -> bool:
+    """Whether what an index reads of an operation is as it was listed."""
+    same = known.summary == listed.summary and known.description == listed.description
+    return same and known.parameters is listed.parameters

@@ -30,15 +30,13 @@ class Cleaning:
         )
 
     def operation(self, operation: Operation) -> Operation:
-        """Its summary and its documentation, and the schemas of a tool."""
-        text = self.redactor.text
-        cleaned = replace(
-            operation,
-            summary=text(operation.summary),
-            description=text(operation.description),
-            parameters=tuple(map(self._parameter, operation.parameters)),
-        )
-        return cleaned if operation.route else self._tool(cleaned)
+        """Its summary and its documentation, and the schemas of a tool; itself where no secret stands in them."""
+        summary, description = self.redactor.text(operation.summary), self.redactor.text(operation.description)
+        parameters = tuple(map(self._parameter, operation.parameters))
+        changed = any(one is not other for one, other in zip(parameters, operation.parameters, strict=True))
+        if changed or summary != operation.summary or description != operation.description:
+            operation = replace(operation, summary=summary, description=description, parameters=parameters)
+        return operation if operation.route else self._tool(operation)
 
     def _parameter(self, parameter: Parameter) -> Parameter:
         cleaned = self.redactor.text(parameter.description)

@@ -21,6 +21,7 @@ from isthmus.openapi.answers import Undecodable, decode, failure
 from isthmus.openapi.document import OpenApiDocument, mapping_of, read_document, text_of
 from isthmus.openapi.inputs import Reserved
 from isthmus.openapi.operations import Compiled, compile_operations
+from isthmus.openapi.packed import ReadDocument
 from isthmus.openapi.plan import Plan, read_plan
 from isthmus.openapi.requests import WireRequest, build_request, with_credential
 from isthmus.openapi.security import Scheme, combined, expectation, security_schemes
@@ -39,7 +40,26 @@ MAX_PLANS = 2_000
 _BACKOFF = Backoff(first=1.0)  # between two attempts to load a document
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _MAX_PURPOSE = 200
+_LARGE = 200_000  # bytes of a document, perhaps gzipped, whose reading takes long enough to be told of
 _AT_ONCE = 65_536  # bytes of an answer that are checked at once; larger ones are checked in a thread
+
+
+Read = Callable[[bytes, str, str, Reserved], Awaitable[ReadDocument]]
+"""Reads a document: its bytes, where they are from, the upstream's name, places of its credentials. See `read_anew`."""
+
+
+async def read_anew(content: bytes, source: str, upstream: str, reserved: Reserved) -> ReadDocument:
+    """The document and its operations, read in a thread: a large one takes seconds.
+
+    Raises:
+        ConfigurationError: the bytes are no document that we know.
+    """
+
+    def read() -> ReadDocument:
+        document = read_document(content, source)
+        return ReadDocument(document, compile_operations(document, upstream, reserved=reserved))
+
+    return await anyio.to_thread.run_sync(read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +73,7 @@ class Settings:
     pause: Callable[[float], Awaitable[None]] = anyio.sleep
     now: Callable[[], float] = time.time
     random: Callable[[], float] = random.random
+    read: Read = read_anew  # or from what was kept of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +84,7 @@ class _Loaded:
     server: Server
     schemes: Mapping[str, Scheme]
     compiled: Compiled
+    key: str  # what the operations were made of; empty where they are not kept
     warnings: tuple[str, ...]
     unreachable: str  # why calls cannot be sent; empty where they can
 
@@ -131,7 +153,7 @@ class HttpUpstream:
         failures = 0
         while True:
             try:
-                return await self._load()
+                return await self._load(publish)
             except (ConfigurationError, UpstreamError) as error:
                 publish(self._failed(_problem(error)))
             failures += 1
@@ -146,22 +168,25 @@ class HttpUpstream:
         told = problem.replace(str(path), path.name)
         return UpstreamSnapshot(self._name, UpstreamState.FAILED, problem=told, detail=f"the document is {path}")
 
-    async def _load(self) -> _Loaded:
+    async def _load(self, publish: Publish) -> _Loaded:
         source = document_source(self._config.openapi or "", self._settings.folder)
         content = await fetch_document(source, self._settings.transport)
-        return await anyio.to_thread.run_sync(self._compiled, content, source)
+        if len(content) >= _LARGE:
+            reading = f"its document of {len(content) / 1e6:.1f} MB is being read"
+            publish(UpstreamSnapshot(self._name, UpstreamState.CONNECTING, problem=reading))
+        read = await self._settings.read(content, source, self._name, _places(self._config))
+        return await anyio.to_thread.run_sync(self._checked, read)
 
-    def _compiled(self, content: bytes, source: str) -> _Loaded:
-        """Runs in a thread: a large document takes seconds."""
-        document = read_document(content, source)
+    def _checked(self, read: ReadDocument) -> _Loaded:
+        """What calls need of a document, which is held against the configuration."""
+        document = read.document
         server = choose_server(document, self._config.base_url, self._config.server_variables)
         schemes = security_schemes(document.schemas)
         self._check_credentials(schemes, document, server)
-        compiled = compile_operations(document, self._name, reserved=_places(self._config))
         unreachable = self._unreachable(document, server)
-        foreign = _foreign_servers(compiled.operations, document, server, self._config.server_variables)
-        warnings = (*((unreachable,) if unreachable else ()), *foreign, *compiled.warnings)
-        return _Loaded(document, server, schemes, compiled, warnings, unreachable)
+        foreign = _foreign_servers(read.compiled.operations, document, server, self._config.server_variables)
+        warnings = (*((unreachable,) if unreachable else ()), *foreign, *read.compiled.warnings)
+        return _Loaded(document, server, schemes, read.compiled, read.key, warnings, unreachable)
 
     def _check_credentials(self, schemes: Mapping[str, Scheme], document: OpenApiDocument, server: Server) -> None:
         """
@@ -206,6 +231,7 @@ class HttpUpstream:
             loaded.compiled.operations,
             purpose=" ".join(purpose.split())[:_MAX_PURPOSE],
             warnings=loaded.warnings,
+            digest=loaded.key,
         )
 
     def _plan(self, operation: Operation) -> Plan:

@@ -1,0 +1,167 @@
+"""Documents that have been read and shares of indexes, on disk: opened when they are needed again, not made again.
+
+A file is known by a hash of what it was made of: the document, the code that read it, the kind of machine. So nothing
+in it is ever out of date, and one that is not there, not whole, or not ours is made anew. The folder must belong to its
+user alone, like that of compiled code, for what lies there is believed.
+
+What takes long is made by a child process (`making`), which has neither a secret nor a part of the event loop's time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import hashlib
+import json
+import os
+import sys
+import time
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from isthmus.catalog.share import Share
+from isthmus.model import Operation
+from isthmus.openapi.document import read_document
+from isthmus.openapi.inputs import Reserved
+from isthmus.openapi.operations import compile_operations
+from isthmus.openapi.packed import ReadDocument, packed, unpacked
+from isthmus.stores import making
+from isthmus.stores.kept import code, kept, opened
+
+LARGE = 500_000
+"""Bytes of a document, unpacked or not, from which on a process of its own reads it."""
+
+MANY = 300
+"""Operations from which on a process of its own reads them for the index."""
+
+
+@dataclass(slots=True, eq=False)
+class CatalogFiles:
+    """The files in one folder; `log` takes lines for the operator. `large` and `many` say what a child process does."""
+
+    folder: Path
+    log: Callable[[str], None] = lambda _: None
+    large: int = LARGE
+    many: int = MANY
+    _turn: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(1))
+
+    async def read(self, content: bytes, source: str, upstream: str, reserved: Reserved) -> ReadDocument:
+        """The document in these bytes, and its operations as those of `upstream`; see `compile_operations`.
+
+        Raises:
+            ConfigurationError: they are no document that we know.
+        """
+        key = await anyio.to_thread.run_sync(_key_of, content, upstream, sorted(map(list, reserved)))
+        if kept := await anyio.to_thread.run_sync(self._document, key, source):
+            return kept
+        if len(content) >= self.large or content.startswith(b"\x1f\x8b"):
+            said = {"source": source, "upstream": upstream, "reserved": sorted(map(list, reserved))}
+            await self._made(
+                f"{upstream}: reading its document", {"document": said, "to": str(self._path(key))}, content
+            )
+            if kept := await anyio.to_thread.run_sync(self._document, key, source):
+                return kept
+        return await anyio.to_thread.run_sync(self._read_here, content, source, upstream, reserved, key)
+
+    async def share(self, key: str, operations: Sequence[Operation], seen: Sequence[int]) -> Share:
+        """The share of an index of operations, of which `seen` are the places in the list that `key` stands for.
+
+        With an empty key it is made of the operations themselves, and not kept.
+        """
+        if not key:
+            return await anyio.to_thread.run_sync(Share.read, operations)
+        own = hashlib.sha256(key.encode() + array("I", seen).tobytes()).hexdigest()
+        if share := await anyio.to_thread.run_sync(self._share, own):
+            return share
+        if len(operations) >= self.many:
+            job = {"share": str(self._path(key)), "seen": list(seen), "to": str(self._path(own))}
+            await self._made(f"{operations[0].upstream}: indexing {len(operations):,} operations", job, b"")
+            if share := await anyio.to_thread.run_sync(self._share, own):
+                return share
+        return await anyio.to_thread.run_sync(self._share_here, own, operations)
+
+    async def _made(self, what: str, job: Mapping[str, object], content: bytes) -> None:
+        """Have a file made by a child, one at a time. Where that fails for whatever reason, it is made here instead."""
+        async with self._turn:
+            began = time.monotonic()
+            line = json.dumps(job).encode() + b"\n"
+            try:
+                ended = await anyio.run_process(_command(), input=line + content, check=False, env=_environment())
+            except OSError as error:
+                self.log(f"{what} in a process of its own failed ({error.strerror}): it is done here")
+                return
+            took = time.monotonic() - began
+            if ended.returncode == 0:
+                self.log(f"{what} took {took:.1f} s, once: it is kept in {self.folder}")
+            elif ended.returncode != making.UNREADABLE:
+                said = ended.stderr.decode("utf-8", "replace").strip()[-300:]
+                self.log(f"{what} in a process of its own failed ({said or ended.returncode}): it is done here")
+
+    def _read_here(self, content: bytes, source: str, upstream: str, reserved: Reserved, key: str) -> ReadDocument:
+        document = read_document(content, source)
+        compiled = compile_operations(document, upstream, reserved=reserved)
+        try:
+            whole = self._keep(key, packed(document, compiled))
+        except ValueError:
+            whole = False
+        return ReadDocument(document, compiled, key if whole else "")
+
+    def _share_here(self, key: str, operations: Sequence[Operation]) -> Share:
+        share = Share.read(operations)
+        self._keep(key, share.packed())
+        return share
+
+    def _document(self, key: str, source: str) -> ReadDocument | None:
+        if (content := self._open(key)) is None:
+            return None
+        # A large document is a million objects without cycles: a collector that looks for some stops the server.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return replace(unpacked(content, source), key=key)
+        except ValueError:
+            return None
+        finally:
+            if collecting:
+                gc.freeze()
+                gc.enable()
+
+    def _share(self, key: str) -> Share | None:
+        content = self._open(key)
+        with contextlib.suppress(ValueError):
+            return None if content is None else Share.unpacked(content)
+        return None
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key[:40]}.kept"
+
+    def _open(self, key: str) -> bytes | None:
+        return opened(self._path(key))
+
+    def _keep(self, key: str, content: bytes) -> bool:
+        """Whether it could be kept: a full disk is no reason not to go on."""
+        try:
+            kept(self._path(key), content)
+        except OSError as error:
+            self.log(f"{self.folder} cannot keep what was read: {error.strerror}")
+            return False
+        return True
+
+
+def _key_of(content: bytes, upstream: str, reserved: Sequence[Sequence[str]]) -> str:
+    said = json.dumps([code(), upstream, reserved]).encode()
+    return hashlib.sha256(said + b"\n" + hashlib.sha256(content).digest()).hexdigest()
+
+
+def _command() -> list[str]:
+    return [sys.executable, "-I", "-S", making.__file__, json.dumps(sys.path)]
+
+
+def _environment() -> dict[str, str]:
+    """Nothing, but what Windows itself cannot do without."""
+    return {name: os.environ[name] for name in ("SYSTEMROOT",) if sys.platform == "win32" and name in os.environ}
