@@ -1,6 +1,6 @@
 """Trivial executions over HTTP, alone and while another principal floods the server from a process of its own.
 
-    python -m tests.benchmarks.http URL TOKEN TOOL        floods, until its input ends
+python -m tests.benchmarks.http URL TOKEN TOOL        floods, until its input ends
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ async def main(url: str, token: str, call: str) -> None:
     await asyncio.gather(*[one() for _ in range(CONNECTIONS)])
 
 
-BENCHMARKS = (Benchmark("http", "a trivial execution over HTTP beside another principal's floods", figures_of(flooded)),)
+BENCHMARKS = (Benchmark("http", "a trivial execution over HTTP beside another's floods", figures_of(flooded)),)
 
 if __name__ == "__main__":
     asyncio.run(main(*sys.argv[1:4]))

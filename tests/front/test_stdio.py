@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 
 from isthmus.front.stdio import serve
 from isthmus.front.wire import Wire
+from isthmus.model import Principal, Question, Reply
 from isthmus.render.results import Rendered
 from tests.simulators.mcp_messages import ENVELOPE, call, initialize, request
 
@@ -41,6 +42,16 @@ class House:
             self.cancelled.append(code)
             raise
         return Rendered(text, is_error=False, facts={"ok": True})
+
+    @property
+    def key(self) -> bytes:
+        return bytes(32)
+
+    def questions(self, principal: Principal) -> Sequence[Question]:
+        return ()
+
+    def answer(self, replies: Mapping[str, Reply], principal: Principal) -> None:
+        raise AssertionError("nothing was asked")
 
     def preparing(self) -> str:
         return self.waits_for.pop(0) if self.waits_for else ""

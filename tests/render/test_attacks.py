@@ -83,7 +83,7 @@ def assert_answers_are_harmless(catalog: Catalog) -> None:
     queries = ["", "up", "up.*", "get list a item", *[each.id for each in catalog.operations[:3]]]
     for query in [*queries, queries[1:]]:
         for detail in ("names", "signatures", "full"):
-            text = search(catalog, index, snapshots, query, detail=detail, budget_tokens=BUDGET)  # type: ignore[arg-type]
+            text = search(catalog, index, snapshots, query, detail=detail, budget_tokens=BUDGET)
             assert_only_defines(text)
             assert_shows_all(text)
             assert estimate(text) <= BUDGET * 1.1

@@ -24,7 +24,14 @@ pytestmark = pytest.mark.anyio
 STEP = {"requests": [], "cancellations": [], "output": "", "wake_after_ms": 0, "clock": [0, []]}
 EMPTY_STEP = json.dumps(STEP).encode()
 OUTCOME = {
-    "ok": True, "kind": "json", "value": 2, "blobs": [], "output": "", "error": None, "notes": [], "names": [],
+    "ok": True,
+    "kind": "json",
+    "value": 2,
+    "blobs": [],
+    "output": "",
+    "error": None,
+    "notes": [],
+    "names": [],
     "clock": [0, []],
 }
 DONE = json.dumps(OUTCOME).encode()

@@ -74,9 +74,7 @@ def _with_skills(root: Node, folder: Path, home: str | None, findings: Findings)
     if not fits or f"{resolved}/".startswith(tuple(f"{root}/" for root in _PSEUDO)):
         remedy = f"name a folder of your project, as skills: {{folder: skills}}; it is looked for from {folder}"
         findings.fault(said.place, "this is no folder, and none can be made here", remedy)
-    return root.with_entries(
-        {**root.entries, "skills": skills.with_entries({**skills.entries, "folder": placed})}
-    )
+    return root.with_entries({**root.entries, "skills": skills.with_entries({**skills.entries, "folder": placed})})
 
 
 def _check_upstream(node: Node, findings: Findings) -> None:

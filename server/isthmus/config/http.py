@@ -24,7 +24,7 @@ class TokenConfig(Closed):
         pattern=r"^[0-9a-f]{64}$",
         description="The SHA-256 of the token, in hexadecimal. The token itself stands nowhere, and must be random.",
     )
-    expires: date | None = Field(default=None, description="The last day on which it is accepted, in quotes: '2027-01-31' (UTC).")
+    expires: date | None = Field(default=None, description="The last day on which it is accepted: '2027-01-31' (UTC).")
 
 
 class OidcConfig(Closed):

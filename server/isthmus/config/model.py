@@ -252,7 +252,7 @@ class AuditConfig(_Closed):
     files: int = Field(default=8, ge=1, le=10_000, description="Files moved aside that are kept; the oldest goes.")
     arguments: Literal["digest", "text"] = Field(
         default="digest",
-        description="What is told of a call's arguments beside their names: a digest, or their text with that of errors.",
+        description="What is told of a call's arguments beside their names: a digest, or their text and errors.",
     )
     opentelemetry: bool = Field(
         default=False, description="Whether calls are also sent as spans, where OTEL_EXPORTER_OTLP_ENDPOINT says."

@@ -57,7 +57,7 @@ class Continuation:
 
 @dataclass(slots=True, eq=False)
 class History:
-    """The journals of this server and of those before it. Of another server, it is known whether it lives or crashed."""
+    """The journals of this server and of those before it. Of another one it is known whether it lives, or crashed."""
 
     store: JournalStore
     sandbox: Sandbox
