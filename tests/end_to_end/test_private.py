@@ -23,7 +23,7 @@ CANARIES: dict[str, Any] = {
     "phone": "+44 20 7946 0958",
     "name": 'Zephyrine "Z" Ôbrecht-Qvist',
     "street": "17 Quillfeather Row & Sons",
-    "salary": 8412973,
+    "salary": 841297365021,
     "note": "first line of an illness\nsecond line: öäü <b>",
 }
 PERSON = {
@@ -95,7 +95,11 @@ async def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 
 def forms(value: str) -> Iterator[str]:
-    """The ways in which a value travels, upper and lower case being one."""
+    """The ways in which a value travels, upper and lower case being one; parts that chance could make are left out."""
+    yield from (form for form in _forms(value) if len(form) >= 10)
+
+
+def _forms(value: str) -> Iterator[str]:
     yield from (value, quote(value), quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1])
     yield from (json.dumps(json.dumps(value))[3:-3], json.dumps(value, ensure_ascii=False)[1:-1], value[::-1])
     yield value.encode().hex()
