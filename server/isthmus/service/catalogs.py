@@ -90,6 +90,8 @@ class Catalogs:
     _shown: dict[str, UpstreamSnapshot] = field(init=False)  # the latest that is prepared
     _prepared: dict[str, _Prepared] = field(default_factory=dict)
     _joined: tuple[_Prepared, ...] = ()
+    _thread: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))  # so the loop has turns
+    _unchained: anyio.Event = field(default_factory=anyio.Event)
     _changed: anyio.Event = field(init=False)
     _waiters: list[anyio.Event] = field(default_factory=list)
     _troubles: dict[str, str] = field(default_factory=dict)
@@ -118,6 +120,7 @@ class Catalogs:
             for name, upstream in self.upstreams.items():
                 tasks.start_soon(self._follow, name)
                 tasks.start_soon(upstream.run, self._publish)
+            tasks.start_soon(self._chain)
             while True:
                 await self._changed.wait()
                 self._changed = anyio.Event()
@@ -183,8 +186,7 @@ class Catalogs:
                     self._show(_being_indexed(snapshot))
                 self._prepared[name] = await self._prepare(snapshot)
             self._show(snapshot)
-            if snapshot.operations:
-                await self._chain(name)
+            self._unchained.set()
 
     def _show(self, snapshot: UpstreamSnapshot) -> None:
         self._shown[snapshot.name] = snapshot
@@ -192,7 +194,7 @@ class Catalogs:
 
     async def _prepare(self, snapshot: UpstreamSnapshot) -> _Prepared:
         """The operations as the operator sees them, looked up and indexed; all that takes long runs elsewhere."""
-        known, part = await anyio.to_thread.run_sync(self._sorted, snapshot)
+        known, part = await anyio.to_thread.run_sync(self._sorted, snapshot, limiter=self._thread)
         places = [place for place, operation in enumerate(known) if self.visible(operation)]
         seen = tuple(known[place] for place in places)
         # Where a secret was taken out of a text, that is not indexed from what was kept of it.
@@ -207,12 +209,19 @@ class Catalogs:
         known = self._known(snapshot)
         return known, replace(Part.build(known), chains=_NO_CHAINS)
 
-    async def _chain(self, name: str) -> None:
-        """Add where identifiers come from, once the operations can be searched without it."""
-        prepared = self._prepared[name]
-        if prepared.part.chains is _NO_CHAINS:
-            chains = await anyio.to_thread.run_sync(Chains.build, prepared.part.operations)
-            self._prepared[name] = replace(prepared, part=replace(prepared.part, chains=chains))
+    async def _chain(self) -> None:
+        """Add where identifiers come from, once all that is coming can be searched without it."""
+        while True:
+            await self._unchained.wait()
+            self._unchained = anyio.Event()
+            await self.settled(PATIENCE)
+            for name, prepared in list(self._prepared.items()):
+                if prepared.part.chains is _NO_CHAINS:
+                    operations = prepared.part.operations
+                    chains = await anyio.to_thread.run_sync(Chains.build, operations, limiter=self._thread)
+                    if self._prepared.get(name) is prepared:
+                        part = replace(prepared.part, chains=chains)
+                        self._prepared[name] = replace(prepared, part=part)
             self._changed.set()
 
     async def _join(self) -> None:
@@ -220,7 +229,7 @@ class Catalogs:
         snapshots = dict(self._shown)
         parts = tuple(self._prepared[name] for name in self.upstreams if name in self._prepared)
         if parts != self._joined:
-            catalog, index = await anyio.to_thread.run_sync(self._put_together, parts)
+            catalog, index = await anyio.to_thread.run_sync(self._put_together, parts, limiter=self._thread)
             self.current, self._joined = View(catalog, index, snapshots), parts
         else:
             self.current = replace(self.current, snapshots=snapshots)

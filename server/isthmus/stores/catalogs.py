@@ -20,6 +20,7 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -32,6 +33,8 @@ from isthmus.openapi.operations import compile_operations
 from isthmus.openapi.packed import ReadDocument, packed, unpacked
 from isthmus.stores import making
 from isthmus.stores.kept import code, kept, opened
+
+T = TypeVar("T")
 
 LARGE = 500_000
 """Bytes of a document, unpacked or not, from which on a process of its own reads it."""
@@ -49,6 +52,7 @@ class CatalogFiles:
     large: int = LARGE
     many: int = MANY
     _turn: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(1))
+    _thread: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
 
     async def read(self, content: bytes, source: str, upstream: str, reserved: Reserved) -> ReadDocument:
         """The document in these bytes, and its operations as those of `upstream`; see `compile_operations`.
@@ -57,16 +61,16 @@ class CatalogFiles:
             ConfigurationError: they are no document that we know.
         """
         key = await anyio.to_thread.run_sync(_key_of, content, upstream, sorted(map(list, reserved)))
-        if kept := await anyio.to_thread.run_sync(self._document, key, source):
+        if kept := await self._aside(self._document, key, source):
             return kept
         if len(content) >= self.large or content.startswith(b"\x1f\x8b"):
             said = {"source": source, "upstream": upstream, "reserved": sorted(map(list, reserved))}
             await self._made(
                 f"{upstream}: reading its document", {"document": said, "to": str(self._path(key))}, content
             )
-            if kept := await anyio.to_thread.run_sync(self._document, key, source):
+            if kept := await self._aside(self._document, key, source):
                 return kept
-        return await anyio.to_thread.run_sync(self._read_here, content, source, upstream, reserved, key)
+        return await self._aside(self._read_here, content, source, upstream, reserved, key)
 
     async def share(self, key: str, operations: Sequence[Operation], seen: Sequence[int]) -> Share:
         """The share of an index of operations, of which `seen` are the places in the list that `key` stands for.
@@ -76,14 +80,18 @@ class CatalogFiles:
         if not key:
             return await anyio.to_thread.run_sync(Share.read, operations)
         own = hashlib.sha256(key.encode() + array("I", seen).tobytes()).hexdigest()
-        if share := await anyio.to_thread.run_sync(self._share, own):
+        if share := await self._aside(self._share, own):
             return share
         if len(operations) >= self.many:
             job = {"share": str(self._path(key)), "seen": list(seen), "to": str(self._path(own))}
             await self._made(f"{operations[0].upstream}: indexing {len(operations):,} operations", job, b"")
-            if share := await anyio.to_thread.run_sync(self._share, own):
+            if share := await self._aside(self._share, own):
                 return share
-        return await anyio.to_thread.run_sync(self._share_here, own, operations)
+        return await self._aside(self._share_here, own, operations)
+
+    async def _aside(self, function: Callable[..., T], *arguments: object) -> T:
+        """In one thread at a time: each of several would take its turn before the event loop has its own."""
+        return await anyio.to_thread.run_sync(function, *arguments, limiter=self._thread)
 
     async def _made(self, what: str, job: Mapping[str, object], content: bytes) -> None:
         """Have a file made by a child, one at a time. Where that fails for whatever reason, it is made here instead."""
