@@ -60,7 +60,7 @@ class CatalogFiles:
         Raises:
             ConfigurationError: they are no document that we know.
         """
-        key = await anyio.to_thread.run_sync(_key_of, content, upstream, sorted(map(list, reserved)))
+        key = await self._aside(_key_of, content, upstream, sorted(map(list, reserved)))
         if kept := await self._aside(self._document, key, source):
             return kept
         if len(content) >= self.large or content.startswith(b"\x1f\x8b"):
