@@ -147,6 +147,22 @@ async def test_one_that_only_computes_gives_way_where_others_run_too() -> None:
     assert (hog.gave_way, caller.gave_way) == (True, False)
 
 
+@pytest.mark.parametrize("another", [None, BOB])
+async def test_a_second_execution_gives_way_from_its_start_where_another_principal_is_about(
+    another: Principal | None,
+) -> None:
+    admission = Admission(Bounds(100, 100, 100, 100))
+    guests = [ScriptedGuest(steps(), Path()) for _ in range(2)]
+    if another is not None:
+        with admission.join(another):
+            pass
+    with admission.join(ALICE) as first, admission.join(ALICE) as second:
+        async with first.place(anyio.Lock(), SOON), second.place(anyio.Lock(), SOON):
+            for ticket, guest in zip((first, second), guests, strict=True):
+                ticket.entered(guest)
+            assert [guest.gave_way for guest in guests] == [False, another is not None]
+
+
 async def test_one_that_waits_for_its_guest_goes_on_counting_as_starting() -> None:
     """Else, the busier the machine, the more would be started at once."""
     admission = Admission(Bounds(100, 100, 100, 100, starts=2))

@@ -1,10 +1,13 @@
-"""Requests enter one after the other, and principals take turns."""
+"""Where several principals are at work, each has one request at a time on its way in."""
+
+from dataclasses import dataclass, field
 
 import anyio
 import anyio.lowlevel
 import pytest
+from anyio.abc import TaskGroup
 
-from isthmus.front.http_turns import Turn, Turns
+from isthmus.front.http_turns import ALONE, Turns
 from isthmus.model import Principal
 
 pytestmark = pytest.mark.anyio
@@ -12,58 +15,75 @@ pytestmark = pytest.mark.anyio
 CROWD, QUIET = Principal("crowd"), Principal("quiet")
 
 
-async def checkpoints() -> None:
-    for _ in range(5):
-        await anyio.lowlevel.checkpoint()
+@dataclass
+class Street:
+    """Requests that enter, and stay until they are told to go on."""
 
+    turns: Turns
+    tasks: TaskGroup
+    inside: list[Principal] = field(default_factory=list)
+    go: anyio.Event = field(default_factory=anyio.Event)
 
-async def test_who_comes_is_behind_at_most_one_of_each_others() -> None:
-    turns, order, go = Turns(each=100), list[str](), anyio.Event()
-
-    async def enter(principal: Principal) -> None:
-        async with turns.turn(principal) as turn:
-            assert turn is not None
-            await go.wait()
-            order.append(principal.name)
-
-    async with anyio.create_task_group() as tasks:
+    async def come(self, principal: Principal, count: int = 1) -> None:
+        for _ in range(count):
+            self.tasks.start_soon(self._enter, principal)
         for _ in range(5):
-            tasks.start_soon(enter, CROWD)
-        await checkpoints()
-        tasks.start_soon(enter, QUIET)
-        await checkpoints()
-        go.set()
-    assert order.index("quiet") <= 2  # behind the one that was entering, and one that was next
-    assert turns.under_way() == 0
+            await anyio.lowlevel.checkpoint()
+
+    async def _enter(self, principal: Principal) -> None:
+        async with self.turns.turn(principal) as may_enter:
+            assert may_enter
+            self.inside.append(principal)
+            await self.go.wait()
 
 
-async def test_a_request_has_entered_once_its_tool_begins_and_at_the_latest_after_a_while() -> None:
-    turns = Turns(each=100)
-    async with turns.turn(CROWD) as first:
-        assert isinstance(first, Turn)
-        with anyio.fail_after(5):
-            async with turns.turn(QUIET) as second:  # the first has not said that it has entered
-                assert second is not None
-                second.settle()
-                async with turns.turn(QUIET) as third:
-                    assert third is not None
+async def test_who_is_alone_is_hardly_held_up() -> None:
+    async with anyio.create_task_group() as tasks:
+        street = Street(Turns(each=100), tasks)
+        await street.come(CROWD, 20)
+        assert len(street.inside) == ALONE
+        street.go.set()
+    assert street.turns.under_way() == 0
+
+
+async def test_where_another_has_come_each_has_one_on_its_way_and_waits_for_none_of_the_others() -> None:
+    async with anyio.create_task_group() as tasks:
+        street = Street(Turns(each=100), tasks)
+        await street.come(QUIET)
+        await street.come(CROWD, 20)
+        await street.come(QUIET)
+        assert street.inside == [QUIET, CROWD]  # the second of the quiet one waits for his own first
+        street.go.set()
+    assert street.inside.count(CROWD) == 20
+    assert street.turns.under_way() == 0
+
+
+async def test_a_request_that_waits_for_something_lets_the_next_one_in() -> None:
+    async with anyio.create_task_group() as tasks:
+        street = Street(Turns(each=100), tasks)
+        await street.come(QUIET)
+        await street.come(CROWD, 3)
+        with anyio.fail_after(10):
+            while street.inside.count(CROWD) < 3:  # noqa: ASYNC110 - they enter when their time is over
+                await anyio.sleep(0.005)
+        street.go.set()
 
 
 async def test_who_leaves_while_he_waits_leaves_nothing_taken() -> None:
     turns = Turns(each=2)
-    async with turns.turn(CROWD) as first, anyio.create_task_group() as tasks:
-        assert first is not None
+    async with turns.turn(QUIET), turns.turn(CROWD) as first, anyio.create_task_group() as tasks:
+        assert first
 
         async def wait() -> None:
             async with turns.turn(CROWD):
                 pytest.fail("it was cancelled")
 
         tasks.start_soon(wait)
-        await checkpoints()
+        await anyio.lowlevel.checkpoint()
         assert turns.under_way(CROWD) == 2
         async with turns.turn(CROWD) as third:
-            assert third is None
+            assert not third
         tasks.cancel_scope.cancel()
     assert turns.under_way() == 0
     async with turns.turn(CROWD) as again:
-        assert again is not None
+        assert again

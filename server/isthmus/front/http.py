@@ -21,7 +21,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from isthmus.config.http import HttpConfig
 from isthmus.config.http_checks import is_loopback, name_of
 from isthmus.errors import ConfigurationError
-from isthmus.front.http_door import PRINCIPAL, TURN, Door, Identify, Names, Resource, Rules
+from isthmus.front.http_door import PRINCIPAL, Door, Identify, Names, Resource, Rules
 from isthmus.front.http_turns import Turns
 from isthmus.front.opened import Opened
 from isthmus.front.server import Application, build
@@ -113,10 +113,8 @@ async def listening(
 
 
 def _asker(context: ServerRequestContext[Any]) -> Principal:
-    """Who sends a request: what the door has found out. Its tool begins, so that another request may enter."""
-    scope = context.request.scope  # type: ignore[union-attr] # over HTTP there always is one
-    scope[TURN].settle()
-    principal: Principal = scope[PRINCIPAL]
+    """Who sends a request: what the door has found out."""
+    principal: Principal = context.request.scope[PRINCIPAL]  # type: ignore[union-attr] # over HTTP there always is one
     return principal
 
 

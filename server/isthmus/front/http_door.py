@@ -181,11 +181,10 @@ class Door:
         body = await self._body(headers, receive)
         kept = [(name, value) for name, value in scope["headers"] if name not in _SECRETS]
         inside = {**scope, "headers": kept, PRINCIPAL: principal}
-        async with self._turns.turn(principal) as turn:
-            if turn is None:
+        async with self._turns.turn(principal) as may_enter:
+            if not may_enter:
                 hint = {"retry-after": "1"}
                 raise Refusal(429, "too many requests of yours are under way (limit http.requests_each)", hint)
-            inside[TURN] = turn
             await self._endpoint(inside, _replayed(body, receive), send)
 
     def _check_names(self, headers: Headers) -> None:
@@ -255,10 +254,6 @@ class Door:
                 408, f"the request was not there within {self._rules.body_seconds:g} s", {"connection": "close"}
             ) from None
         return bytes(body)
-
-
-TURN = "isthmus.turn"
-"""Where the scope of a request keeps its turn, which ends when its tool begins."""
 
 
 def _headers(scope: Scope) -> Headers:

@@ -1,9 +1,9 @@
-"""Requests enter one after the other, and principals take turns.
+"""Where several principals are at work, each has one request at a time on its way in.
 
-What a request costs before its tool begins (reading, checking, the SDK's own work) it costs the event loop, which all
-share. Were requests let in as they come, one principal's thousand would stand before another's next; so each principal
-has a line of his own, and whoever comes is behind at most one of each other's. Executions have turns again, behind this
-(`service/admission`).
+The event loop and the processors are everybody's. Were requests let in as they come, one principal's thousand would
+stand before another's next. So each has a line of his own; and while others have come within the last second, one of
+his requests at a time is on its way, from its body to its answer, or to where it waits for something else: `ENTERING`
+seconds at most. Who is alone is hardly held up. Executions have turns again, behind this (`service/admission`).
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from contextlib import asynccontextmanager
 import anyio
 
 from isthmus.model import Principal
+from isthmus.service.presence import Presence
 
-ENTERING = 0.05
-"""Seconds after which a request counts as having entered, whatever it does."""
+ENTERING = 0.03
+"""Seconds after which a request counts as having entered: by then it waits for others, or has had its share."""
+
+ALONE = 8
+"""Requests of one principal on their way in, while there is no other."""
 
 
 class Turn:
     """One request, on its way in."""
 
-    def __init__(self, turns: Turns, principal: Principal) -> None:
+    def __init__(self, principal: Principal) -> None:
         self.principal = principal
         self.granted = anyio.Event()
-        self._turns = turns
-
-    def settle(self) -> None:
-        """The request has entered: its tool begins, or it has ended. Idempotent."""
-        self._turns.settled(self)
+        self.timer: asyncio.TimerHandle | None = None  # set as long as it is entering
 
 
 class Turns:
@@ -40,23 +40,24 @@ class Turns:
     def __init__(self, each: int) -> None:
         self._each = each
         self._under_way: Counter[Principal] = Counter()
-        self._lines: dict[Principal, deque[Turn]] = {}  # the first principal is the next in turn
-        self._entering: Turn | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._entering: Counter[Principal] = Counter()
+        self._lines: dict[Principal, deque[Turn]] = {}
+        self._presence = Presence(anyio.current_time)
 
     @asynccontextmanager
-    async def turn(self, principal: Principal) -> AsyncIterator[Turn | None]:
-        """Wait for a turn, and be under way until the end of the context; None where too many are already."""
+    async def turn(self, principal: Principal) -> AsyncIterator[bool]:
+        """Wait for a turn, and be under way until the end of the context; False where too many are already."""
         if self._under_way[principal] >= self._each:
-            yield None
+            yield False
             return
         self._under_way[principal] += 1
-        turn = Turn(self, principal)
+        turn = Turn(principal)
         self._lines.setdefault(principal, deque()).append(turn)
         try:
-            self._let_in()
+            self._presence.note(principal)
+            self._let_in(principal)
             await turn.granted.wait()
-            yield turn
+            yield True
         finally:
             self._leave(turn)
 
@@ -64,34 +65,37 @@ class Turns:
         """How many requests are under way, those that wait for their turn included."""
         return self._under_way.total() if principal is None else self._under_way[principal]
 
-    def settled(self, turn: Turn) -> None:
-        """A request has entered; the next one may."""
-        if self._entering is not turn:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._entering = self._timer = None
-        self._let_in()
-
-    def _let_in(self) -> None:
-        if self._entering is not None or not self._lines:
-            return
-        principal = next(iter(self._lines))
-        line = self._lines.pop(principal)
-        turn = self._entering = line.popleft()
-        if line:
-            self._lines[principal] = line  # behind all others
-        self._timer = asyncio.get_running_loop().call_later(ENTERING, turn.settle)
-        turn.granted.set()
-
-    def _leave(self, turn: Turn) -> None:
-        principal = turn.principal
-        if not turn.granted.is_set():
-            line = self._lines[principal]
-            line.remove(turn)
+    def _let_in(self, principal: Principal) -> None:
+        """Let in those of a principal for whom there is room."""
+        most = 1 if self._presence.several() else ALONE
+        while (line := self._lines.get(principal)) and self._entering[principal] < most:
+            turn = line.popleft()
             if not line:
                 del self._lines[principal]
-        self.settled(turn)
-        self._under_way[principal] -= 1
-        if not self._under_way[principal]:
-            del self._under_way[principal]
+            self._entering[principal] += 1
+            turn.timer = asyncio.get_running_loop().call_later(ENTERING, self._entered, turn)
+            turn.granted.set()
+
+    def _entered(self, turn: Turn) -> None:
+        """It is on its way in no longer; the next one may be."""
+        if turn.timer is not None:
+            turn.timer.cancel()
+            turn.timer = None
+            _less(self._entering, turn.principal)
+            self._let_in(turn.principal)
+
+    def _leave(self, turn: Turn) -> None:
+        if not turn.granted.is_set():
+            line = self._lines[turn.principal]
+            line.remove(turn)
+            if not line:
+                del self._lines[turn.principal]
+        self._entered(turn)
+        _less(self._under_way, turn.principal)
+
+
+def _less(counter: Counter[Principal], principal: Principal) -> None:
+    """One fewer; a principal that has none is forgotten."""
+    counter[principal] -= 1
+    if counter[principal] <= 0:
+        del counter[principal]

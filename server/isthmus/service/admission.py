@@ -25,6 +25,7 @@ import anyio
 from isthmus.errors import LimitExceeded
 from isthmus.model import Principal
 from isthmus.ports import Guest
+from isthmus.service.presence import Presence
 
 START = 0.05
 """Seconds that an execution counts as starting once it has its guest, unless it waits or ends before."""
@@ -90,7 +91,12 @@ class Ticket:
             turn.release()
 
     def entered(self, guest: Guest) -> None:
-        """It has its guest, and begins to run. One that only computes is let run on, behind others if there are any."""
+        """It has its guest, and begins to run. One that only computes is let run on, behind others if there are any.
+
+        Where several principals are at work, a second execution of one of them is behind others from its start.
+        """
+        if not self.alone and self.admission.presence.several():
+            guest.give_way()
 
         def overdue() -> None:
             self.settle()
@@ -122,6 +128,7 @@ class Admission:
     """Gives out the places of one process."""
 
     bounds: Bounds
+    presence: Presence = field(default_factory=lambda: Presence(anyio.current_time))
     _waiting: Counter[Principal] = field(default_factory=Counter)  # joined, and without a place yet
     _running: Counter[Principal] = field(default_factory=Counter)
     _starting: Counter[Principal] = field(default_factory=Counter)
@@ -134,6 +141,7 @@ class Admission:
         Raises:
             LimitExceeded: too many wait already.
         """
+        self.presence.note(principal)
         self._refuse_if_full(principal)
         ticket = Ticket(principal, self)
         self._waiting[principal] += 1
