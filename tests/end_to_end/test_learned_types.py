@@ -13,7 +13,7 @@ OBSERVED = (
     "async def rows(*, cursor: int = 0) -> RowsResult:  # observed {}\n"
     '    """List the rows of a long table, page by page."""\n'
     "class RowsResult(TypedDict):\n"
-    "    next: int | None; rows: list[RowsResultRow]\n"
+    "    rows: list[RowsResultRow]; next: int | None\n"
     "class RowsResultRow(TypedDict):\n"
     "    id: int; marker: str; score: int"
 )
