@@ -21,7 +21,8 @@ Isthmus joins you to all of the user's APIs through two tools. `search` finds op
 Work like this: search once with all that you need (a list of queries is fine; an empty query gives a map), then \
 write one program that does the whole job: call, filter, join and count in code, use asyncio.gather for many calls, \
 and let the last expression be only what you need to know. Data that you do not return costs no tokens. Variables \
-stay from one execute to the next; /workspace keeps files. A function worth keeping: \
+stay from one execute to the next, and /workspace keeps files: pass `session` where a result names one. \
+A function worth keeping: \
 `save_skill(f, "what it does")`; later sessions find it by search.
 A failed call raises; its message says what fits. What policy refuses, only the user can allow: tell him the remedy."""
 
@@ -36,7 +37,7 @@ Take names and arguments from `search`.
 Full standard library, top-level await, asyncio.gather for many calls at once. Results are plain data with \
 attribute access (issue.title). You get back the value of the last expression and what was printed: \
 return only what you need. Failed calls raise UpstreamError. help(github.issues.create) \
-and search("...") work inside. Variables and /workspace stay for the next call. No other network."""
+and search("...") work inside. Variables and /workspace stay in the session. No other network."""
 
 SEARCH_SCHEMA: Mapping[str, Any] = {
     "type": "object",
