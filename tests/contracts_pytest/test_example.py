@@ -17,6 +17,7 @@ import yaml
 
 from isthmus_sandbox.component import shipped
 from isthmus_sandbox.protocol import SandboxUnavailable
+from tests.simulators.plugin import named_plugin
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +53,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         **os.environ,
         "PYTHONPATH": SOURCES,
         "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
-        "PYTEST_ADDOPTS": "-p isthmus.pytest_plugin -p no:cacheprovider",
+        "PYTEST_ADDOPTS": " ".join([*named_plugin(), "-p no:cacheprovider"]),
     }
     command = ["bash", "-e", "-o", "pipefail", "-c", command]  # type: ignore[assignment]
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)

@@ -12,6 +12,7 @@ import pytest
 
 from isthmus_sandbox.component import shipped
 from isthmus_sandbox.protocol import SandboxUnavailable
+from tests.simulators.plugin import named_plugin
 
 pytestmark = pytest.mark.slow
 pytest_plugins = ["pytester"]
@@ -50,7 +51,7 @@ def passed(pytester: pytest.Pytester, source: str, count: int) -> None:
     """Run a project's tests, in a process of their own: they must all pass."""
     pytester.makepyfile(source)
     environ = {**os.environ, "PYTHONPATH": SOURCES}
-    command = [sys.executable, "-m", "pytest", "-p", "isthmus.pytest_plugin", "-p", "no:cacheprovider", "-q"]
+    command = [sys.executable, "-m", "pytest", *named_plugin(), "-p", "no:cacheprovider", "-q"]
     done = subprocess.run(
         command, cwd=pytester.path, env=environ, capture_output=True, text=True, timeout=300, check=False
     )

@@ -105,7 +105,7 @@ def test_any_description_and_source_come_back(description: str, source: str) -> 
         described = check_description(description)
     except InvalidArguments:
         return
-    source = source.replace("\r\n", "\n").strip("\n") + "\n"
+    source = source.replace("\r\n", "\n").replace("\r", "\n").strip("\n") + "\n"
     skill = replace(LATE, description=described, source=source)
     again = read(written(skill), "late")
     assert (again.description, again.hash) == (described, skill.hash)

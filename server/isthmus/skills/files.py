@@ -56,7 +56,7 @@ def read(text: str, name: str) -> Skill:
         InvalidArguments: it is none; the message says why.
     """
     check_name(name)
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     first = _FIRST.fullmatch(text.partition("\n")[0].rstrip())
     if first is None:
         return _by_hand(text, name)

@@ -34,7 +34,7 @@ def made(
     Raises:
         InvalidArguments: it is no function that stands alone, or has no description.
     """
-    source = source.replace("\r\n", "\n").strip("\n") + "\n"
+    source = source.replace("\r\n", "\n").replace("\r", "\n").strip("\n") + "\n"
     facts = checked(name, source, upstreams)
     used = used_by(name, source, operations)
     version = before.version + 1 if before else 1
