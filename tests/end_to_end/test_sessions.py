@@ -131,6 +131,7 @@ async def test_a_timeout_of_the_call_is_kept(server: Served) -> None:
 
 
 async def test_progress_arrives_while_a_program_runs(server: Served) -> None:
+    await server.execute("None")  # from here on nothing is told of a sandbox that starts
     heard: list[tuple[float, str | None]] = []
     first, ended = anyio.Event(), anyio.Event()
 
