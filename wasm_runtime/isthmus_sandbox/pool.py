@@ -119,6 +119,7 @@ class Pool:
             self._wanted.clear()
             if self._launcher is not None:
                 await asyncio.sleep(_REFILL_AFTER)
+            await self._bury_spares()
             try:
                 while len(self._spares) < self._settings.spares:
                     self._spares.append(await self._launch(None, warm=True))
@@ -129,6 +130,13 @@ class Pool:
                 self._problem = str(unavailable)
                 await asyncio.sleep(_RETRY_AFTER)
                 self._wanted.set()
+
+    async def _bury_spares(self) -> None:
+        """Spares that were ended from outside leave nothing behind."""
+        for dead in [spare for spare in self._spares if not spare.alive]:
+            self._spares.remove(dead)
+            await self._discard(dead)
+            await anyio.to_thread.run_sync(workspaces.remove, dead.workspace)
 
     async def _launch(self, workspace: Path | None, *, warm: bool) -> WorkerGuest:
         launcher = await self._ready_launcher()
