@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from isthmus_sandbox import values
 from isthmus_sandbox.protocol import MAX_DEPTH
-from isthmus_sandbox.values import check, clean, clean_text, is_large
+from isthmus_sandbox.values import FOREIGN, MAX_VALUES, check, clean, clean_text, is_large
 
 anything = st.recursive(
     st.none()
@@ -132,6 +132,14 @@ def test_what_would_be_endless_as_json_is_cut_in_bounded_time() -> None:
     with pytest.raises(ValueError, match="more than"):
         check(value)
     assert time.monotonic() - began < 60
+
+
+def test_values_of_foreign_classes_count_for_more_since_they_take_longer_to_mend() -> None:
+    class Odd(int): ...
+
+    fits = MAX_VALUES // (FOREIGN + 1)
+    assert clean([Odd(1)] * fits) == [1] * fits
+    assert clean([Odd(1)] * (fits + 1))[-1] == f"<more than {MAX_VALUES} values>"
 
 
 def test_keys_become_texts_and_none_is_lost() -> None:

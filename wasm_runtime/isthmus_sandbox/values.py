@@ -23,6 +23,9 @@ from isthmus_sandbox.protocol import MAX_DEPTH
 MAX_VALUES = 5_000_000
 """Values in one piece of data, counted as they are met: shared parts count again, as they would in JSON."""
 
+FOREIGN = 20
+"""Values for which `clean` counts one of a foreign class: it takes so many times as long to mend."""
+
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _TEXT_ONLY: frozenset[type] = frozenset({str})
 _TEXT_OF_OBJECT = 10_000  # characters kept of an object that is no data
@@ -212,6 +215,9 @@ class _Cleaner:
 
     def _clean_foreign(self, value: Any, depth: int) -> Any:
         """Subclasses of plain types, other containers, and objects that are no data."""
+        self._left -= FOREIGN
+        if self._left < 0:
+            return f"<more than {MAX_VALUES} values>"
         try:
             if isinstance(value, str):
                 return clean_text(str.__str__(value))
