@@ -44,6 +44,8 @@ def read_yaml(text: str, findings: Findings) -> Node:
         for event in _events(text):
             composer.take(event)
     except yaml.YAMLError as error:
+        if "nesting depth" in str(error):  # the parser has a bound of its own, and may look ahead that far
+            raise _too_deep(_line_of(error)) from None
         raise Unreadable(_syntax_fault(error, text)) from None
     if composer.root is None:
         raise unreadable("the file is empty", SMALLEST, 1)
@@ -220,8 +222,7 @@ def _integer(text: str) -> int:
 
 def _syntax_fault(error: yaml.YAMLError, text: str) -> Fault:
     """What the parser found, in our words where we know better; never the text that it found."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    line = mark.line + 1 if mark else 0
+    line = _line_of(error)
     lines = text.split("\n")
     at_fault = lines[line - 1] if 0 < line <= len(lines) else ""
     if "\t" in at_fault[: len(at_fault) - len(at_fault.lstrip())]:
@@ -231,6 +232,12 @@ def _syntax_fault(error: yaml.YAMLError, text: str) -> Fault:
     begun = getattr(error, "context_mark", None)
     since = f", {context} that begins on line {begun.line + 1}" if context and begun else ""
     return Fault(Place(line), f"this is no YAML: {problem}{since}", _syntax_remedy(problem, at_fault))
+
+
+def _line_of(error: yaml.YAMLError) -> int:
+    """Where it went wrong; 0 where the parser does not say."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    return mark.line + 1 if mark else 0
 
 
 def _syntax_remedy(problem: str, line: str) -> str:
