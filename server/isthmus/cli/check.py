@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from isthmus.cli.common import add_config, loaded, log, say
-from isthmus.contracts.report import FORMATS, Format
+from isthmus.contracts.formats import FORMATS, Format
 from isthmus.errors import ConfigurationError
 
 if TYPE_CHECKING:

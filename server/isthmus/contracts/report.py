@@ -7,23 +7,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from isthmus.contracts import formats
 from isthmus.contracts.compare import Change
+from isthmus.contracts.formats import Format, clean
 from isthmus.contracts.impact import Broken
 from isthmus.contracts.programs import Unreadable
 from isthmus.contracts.verdicts import RULES, Class
 
-Format = Literal["text", "json", "junit", "sarif"]
-FORMATS: tuple[Format, ...] = ("text", "json", "junit", "sarif")
-
-SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-
-_LEVELS = {Class.BREAKING: "error", Class.COMPATIBLE: "note", Class.COSMETIC: "note"}
+_LEVELS: Mapping[Class, Literal["error", "note"]] = {
+    Class.BREAKING: "error",
+    Class.COMPATIBLE: "note",
+    Class.COSMETIC: "note",
+}
 _MANY = 5
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +66,11 @@ def told(checked: Checked) -> Iterator[str]:
         if found:
             yield f"{kind.value} ({len(found)})"
         for change in found:
-            yield f"  {_clean(change.place)}: {_clean(change.sentence)}{' [RUG PULL?]' if change.is_rug_pull else ''}"
+            yield f"  {clean(change.place)}: {clean(change.sentence)}{' [RUG PULL?]' if change.is_rug_pull else ''}"
             if len(change.operations) > 1:
                 yield f"      reaches {_some(change.operations)}"
             yield from (f"      {_broken(one)}" for one in checked.broken.get(change, ()))
-    yield from (f"not looked into: {_clean(one.program)}: {_clean(one.problem)}" for one in checked.unreadable)
+    yield from (f"not looked into: {clean(one.program)}: {clean(one.problem)}" for one in checked.unreadable)
     yield summary(checked)
 
 
@@ -120,86 +117,56 @@ def as_junit(checked: Checked) -> str:
     for change in checked.changes:
         for operation in change.operations:
             by_operation.setdefault(operation, []).append(change)
-    failed = {key for key, changes in by_operation.items() if any(one.kind is Class.BREAKING for one in changes)}
-    counts = {"tests": str(len(by_operation)), "failures": str(len(failed)), "errors": "0", "skipped": "0"}
-    root = Element("testsuites", {"name": "isthmus check", **counts})
-    suite = SubElement(root, "testsuite", {"name": checked.lock, **counts})
-    for operation, changes in by_operation.items():
-        upstream, _, name = operation.partition(".")
-        case = SubElement(suite, "testcase", {"classname": upstream, "name": _clean(name), "time": "0"})
-        lines = [f"{change.kind.value}: {change.place}: {change.sentence}" for change in changes]
-        if operation in failed:
-            first = next(change for change in changes if change.kind is Class.BREAKING)
-            failure = SubElement(case, "failure", {"type": first.rule, "message": _clean(first.sentence)})
-            failure.text = _clean("\n".join([*lines, *_breaks(checked, changes, operation)]))
-        elif lines:
-            SubElement(case, "system-out").text = _clean("\n".join(lines))
-    indent(root)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(root, encoding="unicode")}\n'
+    cases = [_case(checked, operation, changes) for operation, changes in by_operation.items()]
+    return formats.as_junit("isthmus check", checked.lock, cases)
 
 
-def _breaks(checked: Checked, changes: Sequence[Change], operation: str) -> Iterator[str]:
-    for change in changes:
-        yield from (_broken(one) for one in checked.broken.get(change, ()) if one.operation == operation)
+def _case(checked: Checked, operation: str, changes: Sequence[Change]) -> formats.Case:
+    upstream, _, name = operation.partition(".")
+    lines = [f"{change.kind.value}: {change.place}: {change.sentence}" for change in changes]
+    first = next((change for change in changes if change.kind is Class.BREAKING), None)
+    if first is None:
+        return formats.Case(upstream, name, "\n".join(lines))
+    text = "\n".join([*lines, *_breaks(checked, changes, operation)])
+    return formats.Case(upstream, name, text, (first.rule, first.sentence))
+
+
+def _breaks(checked: Checked, changes: Sequence[Change], operation: str) -> list[str]:
+    found = [one for change in changes for one in checked.broken.get(change, ()) if one.operation == operation]
+    return list(dict.fromkeys(map(_broken, found)))
 
 
 def as_sarif(checked: Checked, version: str) -> dict[str, Any]:
     """SARIF 2.1.0: a result for each change, at its line of the lock file."""
-    used = sorted({change.rule for change in checked.changes})
-    return {
-        "$schema": SARIF_SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {
-                    "driver": {"name": "isthmus", "version": version, "rules": [_sarif_rule(one) for one in used]}
-                },
-                "columnKind": "unicodeCodePoints",
-                "results": [_sarif_result(checked, change, used.index(change.rule)) for change in checked.changes],
-            }
-        ],
-    }
+    rules = {rule: _described(rule) for rule in sorted({change.rule for change in checked.changes})}
+    return formats.as_sarif(version, rules, [_result(checked, change) for change in checked.changes])
 
 
-def _sarif_rule(rule: str) -> dict[str, Any]:
+def _described(rule: str) -> tuple[str, str]:
     words = rule.replace("-", " ")
     inward = f"on the way in {RULES[rule][0].value}, on the way out {RULES[rule][1].value}" if rule in RULES else words
-    return {"id": rule, "shortDescription": {"text": words}, "fullDescription": {"text": f"{words}: {inward}"}}
+    return words, f"{words}: {inward}"
 
 
-def _sarif_result(checked: Checked, change: Change, rule: int) -> dict[str, Any]:
+def _result(checked: Checked, change: Change) -> formats.Result:
     programs = [_broken(one) for one in checked.broken.get(change, ())]
-    text = "\n".join([f"{change.place}: {change.sentence}", *programs])
-    place = {
-        "physicalLocation": {
-            "artifactLocation": {"uri": checked.lock},
-            "region": {"startLine": checked.line(change)},
-        },
-        "logicalLocations": [{"fullyQualifiedName": one, "kind": "function"} for one in change.operations[:_MANY]],
-    }
-    return {
-        "ruleId": change.rule,
-        "ruleIndex": rule,
-        "level": "warning" if change.is_rug_pull and change.kind is not Class.BREAKING else _LEVELS[change.kind],
-        "message": {"text": _clean(text)},
-        "locations": [place],
-        "partialFingerprints": {"isthmusChange/v1": f"{change.rule}:{change.pointer}:{change.member}"},
-    }
+    return formats.Result(
+        change.rule,
+        "warning" if change.is_rug_pull and change.kind is not Class.BREAKING else _LEVELS[change.kind],
+        "\n".join([f"{change.place}: {change.sentence}", *programs]),
+        formats.Place(checked.lock, checked.line(change), change.operations[:_MANY]),
+        f"{change.rule}:{change.pointer}:{change.member}",
+    )
 
 
 def _broken(one: Broken) -> str:
     verb = "breaks" if one.surely else "may break"
-    return f"{verb} {_clean(one.program)}:{one.line} ({one.operation})"
+    return f"{verb} {clean(one.program)}:{one.line} ({one.operation})"
 
 
 def _some(names: Sequence[str]) -> str:
     rest = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
     return f"{', '.join(names[:_MANY])}{rest}"
-
-
-def _clean(text: str) -> str:
-    """Text without what acts on a terminal or is no XML; upstreams' names may hold anything."""
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 _KEY = re.compile(r'^( *)("(?:[^"\\]|\\.)*"): ')
