@@ -82,3 +82,13 @@ def test_whatever_upstreams_call_their_things_the_formats_hold(
     result = Result("a-rule", "error", message, Place(f"folder/{name}", 1, (name,)), name)
     log = as_sarif("0.1.0", {"a-rule": ("a rule", "a rule: breaking")}, [result])
     assert sarif_problems(json.dumps(log)) == []
+
+
+def test_what_departs_from_a_format_is_noticed() -> None:
+    report = rendered(checked(), "junit", version="0.1.0")
+    assert junit_problems(report.replace("<testsuites ", '<testsuites skipped="0" '))
+    assert junit_problems(report.replace('failures="1"', 'failures="0"'))
+    log = json.loads(rendered(checked(), "sarif", version="0.1.0"))
+    del log["runs"][0]["results"][0]["message"]
+    log["runs"][0]["results"][1]["level"] = "bad"
+    assert len(sarif_problems(json.dumps(log))) == 2

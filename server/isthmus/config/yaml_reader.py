@@ -228,6 +228,8 @@ def _syntax_fault(error: yaml.YAMLError, text: str) -> Fault:
     if "\t" in at_fault[: len(at_fault) - len(at_fault.lstrip())]:
         return Fault(Place(line), "a tab is used for indentation", "YAML is indented with spaces only")
     problem = re.sub(r"'[^'<>]{2,}'", "a word", str(getattr(error, "problem", None) or "it cannot be read"))
+    if "nesting depth" in problem:  # the scanner's own bound, which may be met before ours: it reads ahead
+        return _too_deep(line).fault
     context = getattr(error, "context", None)
     begun = getattr(error, "context_mark", None)
     since = f", {context} that begins on line {begun.line + 1}" if context and begun else ""
