@@ -14,7 +14,6 @@ from typing import Any
 from isthmus.catalog.catalog import Catalog
 from isthmus.catalog.index import Index
 from isthmus.catalog.names import operation_ids, upstream_name
-from isthmus.errors import ConfigurationError
 from isthmus.model import Effect, Operation, Route, SchemaDocument, UpstreamSnapshot, UpstreamState
 from isthmus.openapi.document import read_document
 from isthmus.openapi.operations import compile_operations
@@ -61,10 +60,7 @@ def _operations(server: str, records: list[Record], specs: Path) -> Iterable[tup
 def _documented(upstream: str, path: Path) -> dict[tuple[Any, Any], Operation]:
     if not path.exists():
         return {}
-    try:
-        compiled = compile_operations(read_document(path.read_bytes(), path.name), upstream)
-    except ConfigurationError:  # Swagger 2.0: its record will do
-        return {}
+    compiled = compile_operations(read_document(path.read_bytes(), path.name), upstream)
     return {(one.route.method, one.route.path): one for one in compiled.operations if one.route}
 
 

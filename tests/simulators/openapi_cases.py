@@ -66,7 +66,10 @@ class Case:
         """Parameters that the document has and the operation has not, and values that our validation refuses."""
         places = reserved_places(security_schemes(self.operation.document))
         given = {**self.given.parameters, **_fields(self.given, self.operation)}
-        lost = [key for key in given if not self._is_taken(key) and not is_ours(*key, places)]  # type: ignore[arg-type]
+        missing = [
+            key for key in given if not self._is_taken(key) and not is_token_again(key[1], self.declared.get(key))
+        ]
+        lost = [key for key in missing if not is_ours(*key, places)]  # type: ignore[arg-type]
         problems = Validation().arguments_problems(self.operation, self.arguments)
         return [f"{self.place}: lost {key}" for key in lost] + [f"{self.place}: we refuse: {one}" for one in problems]
 
@@ -115,9 +118,18 @@ def _altered_body(given: Any, recorded: Recorded) -> Iterator[str]:
         yield from (f"{name} did not arrive" for name, text in plain.items() if (name, text) not in recorded.form)
 
 
+def is_token_again(name: str, node: Any) -> bool:
+    """Whether a parameter or a field is, by its own words, the bearer token that travels in its header."""
+    told = str(node.get("description")) if isinstance(node, Mapping) else ""
+    return name in ("token", "access_token", "oauth_token") and told.startswith(("Authentication token", "OAuth"))
+
+
 def _as_declared(given: Given, operation: Operation, makers: Makers) -> Given:
-    """The same without what an example puts into a body that the schema names nowhere: no program is told of that."""
+    """The same without what no program is told of: its token, and what an example adds to a body beyond the schema."""
     body = _body_schema(operation)
+    if body is not None and isinstance(given.body, dict):
+        fields = makers.bodies.followed(body.schema).get("properties", {})
+        given = Given(given.parameters, {k: v for k, v in given.body.items() if not is_token_again(k, fields.get(k))})
     if body is None or not body.fields or operation.accepts_more or not isinstance(given.body, dict):
         return given
     declared = set(_declared(body.schema, makers.bodies, 0))

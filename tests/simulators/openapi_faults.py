@@ -125,6 +125,8 @@ def _form_fault(
         return "deepObject within deepObject"
     if any(name not in encoding and _may_be(one, "object", samples) for name, one in properties):
         return "objects in a form are not read as JSON"
+    if any(name not in encoding and _may_be(_items(one, samples), "object", samples) for name, one in properties):
+        return "lists of objects in a form are not read as JSON"
     return ""
 
 
@@ -140,6 +142,10 @@ def _multipart_fault(properties: list[tuple[str, Any]], encoding: Mapping[str, A
 
 def _properties(part: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return list(part.get("properties", {}).items())
+
+
+def _items(schema: Any, samples: Samples) -> Any:
+    return next((part["items"] for part in _parts(schema, samples) if "items" in part), {"type": "string"})
 
 
 def _is_nested(schema: Any, samples: Samples) -> bool:

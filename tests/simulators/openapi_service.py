@@ -32,7 +32,8 @@ from urllib.parse import parse_qsl, unquote
 import httpx2
 
 from isthmus.model import SchemaDocument
-from isthmus.openapi.document import follow, mapping_of, read_document, schema_of
+from isthmus.openapi.document import read_document
+from isthmus.openapi.nodes import follow, mapping_of, schema_of
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _PLACEHOLDER = re.compile(r"\{[^{}/]+\}")

@@ -17,8 +17,9 @@ from isthmus.config.model import UpstreamConfig
 from isthmus.credentials.static import credential_from
 from isthmus.errors import IsthmusError
 from isthmus.model import Call, Operation, Principal, UpstreamSnapshot, UpstreamState
+from isthmus.openapi.swagger import converted
 from isthmus.upstreams.http import HttpUpstream, Settings
-from tests.simulators.openapi_cases import Case, Tally, origin_of, record, sampled
+from tests.simulators.openapi_cases import Case, Tally, is_token_again, origin_of, record, sampled
 from tests.simulators.openapi_inputs import makers_for
 from tests.simulators.openapi_judge import Judge
 from tests.simulators.openapi_service import Recorded
@@ -49,7 +50,7 @@ async def document_findings(path: Path, count: int | None = None) -> Findings:
     """All operations of a document, or `count` of them from everywhere in it: stubs, types, calls, judgements."""
     name = path.name.removesuffix(".json.gz")
     findings = Findings(name)
-    root: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    root = _as_judged(json.loads(gzip.decompress(path.read_bytes())))
     schemes = dict.fromkeys(root.get("components", {}).get("securitySchemes", {}), "user:secret")
     config = UpstreamConfig.model_validate(
         {"openapi": str(path), **({"auth": {"schemes": schemes}} if schemes else {}), **_base(root)}
@@ -89,12 +90,11 @@ async def _examine(
     recorder: Recorder,
     config: UpstreamConfig,
 ) -> None:
-    makers = makers_for(root) if _is_judged(root) else None
-    judge = Judge(root, origin_of(root)) if makers else None
+    makers, judge = makers_for(root), Judge(root, origin_of(root))
     credential = credential_from(config.auth) if config.auth else None
     for operation in operations:
         read = read_stubs(findings, operation)
-        if read is None or makers is None or judge is None:
+        if read is None:
             continue
         assert operation.route is not None
         judging, tally = judge.of_path(operation.route.path), Tally()
@@ -122,9 +122,26 @@ async def _examine(
         findings.failures += [f"{operation.id}: {one}" for one in tally.disagreements]
 
 
-def _is_judged(root: Mapping[str, Any]) -> bool:
-    """Whether openapi-core knows the version; Swagger 2.0 it does not."""
-    return str(root.get("openapi", "")).startswith("3.")
+def _as_judged(root: dict[str, Any]) -> dict[str, Any]:
+    """The document as openapi-core is to know it: not as Swagger 2.0, and without tokens that stand in it twice."""
+    newer = converted(root, "") if "swagger" in root else root
+    return {**newer, "paths": _without_tokens(newer["paths"])}
+
+
+def _without_tokens(node: Any) -> Any:
+    """A node without the parameters and the fields of forms that are the bearer token of the request once more."""
+    if isinstance(node, list):
+        return [_without_tokens(item) for item in node if not _is_token_parameter(item)]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _without_tokens(value) for key, value in node.items() if not is_token_again(key, value)}
+    if "token" in node.get("properties", {}) and "token" not in kept["properties"] and "required" in node:
+        kept["required"] = [name for name in node["required"] if name != "token"]
+    return kept
+
+
+def _is_token_parameter(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("in") in ("query", "header") and is_token_again(item["name"], item)
 
 
 def _base(root: Mapping[str, Any]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from isthmus.contracts.examples import example
 from isthmus.errors import ConfigurationError
 from isthmus.model import Operation, SchemaDocument, digest
 from isthmus.openapi.bodies import is_json
-from isthmus.openapi.document import follow, mapping_of
+from isthmus.openapi.nodes import follow, mapping_of
 from isthmus.openapi.operations import success_statuses
 
 Recorded = Mapping[tuple[str, str], Any]

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote
 
 from isthmus.mock.answers import Answers, has_answer, success_status
 from isthmus.model import Operation, SchemaDocument, digest
-from isthmus.openapi.document import mapping_of
+from isthmus.openapi.nodes import mapping_of
 
 MAX_BODY = 33_554_432
 """Bytes of a request that are read; a longer one is refused."""

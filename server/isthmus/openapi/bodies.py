@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from isthmus.model import JsonSchema, SchemaDocument
-from isthmus.openapi.document import follow, mapping_of, schema_of, text_of
+from isthmus.openapi.nodes import follow, mapping_of, schema_of, text_of
 from isthmus.openapi.objects import Listing, list_properties
 
 BodyKind = Literal["json", "form", "multipart", "text", "bytes"]

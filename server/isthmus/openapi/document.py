@@ -15,18 +15,20 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from isthmus.errors import ConfigurationError
-from isthmus.model import Dialect, JsonSchema, SchemaDocument
+from isthmus.model import Dialect, SchemaDocument
+from isthmus.openapi.nodes import mapping_of, text_of
+from isthmus.openapi.swagger import converted
 
 MAX_DOCUMENT_BYTES = 100_000_000
 """Of one document, unpacked. The largest public ones have 40 MB."""
 
-_MAX_REFERENCES = 32
 _MAX_FLOW_MAPPING = 1_000_000
 _GZIP = b"\x1f\x8b"
 _LONE_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _KNOWN = re.compile(r"3\.[0-2](\.|$)")
-_SCHEMA_IS_3_1 = re.compile(r"3\.[1-9]")
+_IS_SWAGGER = re.compile(r"2\.0(\.|$)")
+_SCHEMA_IS_3_0 = re.compile(r"3\.0")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +36,7 @@ class OpenApiDocument:
     """A document that has been read, and may still contain any nonsense below its top level."""
 
     source: str  # the file or URL that it came from, for messages and for relative server URLs
-    version: str  # `3.0.3`
+    version: str  # `3.0.3`; of one that was converted, the old one: `2.0`
     schemas: SchemaDocument = field(repr=False)  # the whole document; references are looked up in it
 
     @property
@@ -49,45 +51,12 @@ class OpenApiDocument:
 
 
 def read_document(content: bytes, source: str, limit: int = MAX_DOCUMENT_BYTES) -> OpenApiDocument:
-    """Read an OpenAPI 3.0 or 3.1 document.
+    """Read an OpenAPI document: 3.0 and 3.1 as they are, Swagger 2.0 converted to 3.1.
 
     Raises:
         ConfigurationError: it is too large, no JSON or YAML, or no OpenAPI that we know; the remedy says what to do.
     """
     return _checked(_parsed(_decoded(_unpacked(content, source, limit), source), source), source)
-
-
-def follow(node: object, document: SchemaDocument) -> Mapping[str, Any]:
-    """The mapping that `node` stands for: itself, or what its chain of `$ref`s leads to.
-
-    Raises:
-        LookupError: a reference is remote, circular or dangling, or what it leads to is no mapping.
-    """
-    for _ in range(_MAX_REFERENCES):
-        if not isinstance(node, Mapping):
-            raise LookupError(f"expected an object, found {type(node).__name__}")  # noqa: TRY004 (part of the contract)
-        reference = node.get("$ref")
-        if not isinstance(reference, str):
-            return node
-        node = document.resolve(reference)
-    raise LookupError("its references go round in a circle")
-
-
-def mapping_of(value: object) -> Mapping[str, Any]:
-    """The value where it is a mapping, else an empty one: for parts of a document that may be left out."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def text_of(value: object) -> str:
-    """The value where it is a text, else an empty one."""
-    return value if isinstance(value, str) else ""
-
-
-def schema_of(value: object) -> JsonSchema:
-    """The value where it is a schema object. `true`, and whatever is no schema, allow everything; `false` nothing."""
-    if value is False:
-        return {"not": {}}
-    return value if isinstance(value, Mapping) else {}
 
 
 def _unpacked(content: bytes, source: str, limit: int) -> bytes:
@@ -182,24 +151,29 @@ def _checked(root: Any, source: str) -> OpenApiDocument:
     version = _version(root, source)
     if not isinstance(root.get("paths"), dict):
         _refuse(source, "has no `paths` object, so no operations", "give the complete OpenAPI document")
-    dialect = Dialect.JSON_SCHEMA if _SCHEMA_IS_3_1.match(version) else Dialect.OPENAPI_3_0
+    if _IS_SWAGGER.match(version):
+        root = _newer(root, source)
+    dialect = Dialect.OPENAPI_3_0 if _SCHEMA_IS_3_0.match(version) else Dialect.JSON_SCHEMA
     return OpenApiDocument(source, version, SchemaDocument(root, dialect))
 
 
+def _newer(root: dict[str, Any], source: str) -> dict[str, Any]:
+    """A document of Swagger 2.0 in the words of 3.1."""
+    try:
+        return converted(root, source)
+    except RecursionError:
+        _refuse(source, "is nested too deeply", "flatten it with $ref")
+
+
 def _version(root: Mapping[str, Any], source: str) -> str:
-    if "swagger" in root:
-        _refuse(
-            source,
-            f"is Swagger {root['swagger']}, which is not supported",
-            "convert it to 3.0 (for example with `npx swagger2openapi`, or https://converter.swagger.io)",
-        )
-    version = root.get("openapi")
+    version = root["swagger"] if "swagger" in root else root.get("openapi")
     if isinstance(version, float):  # `openapi: 3.1` in YAML
         version = str(version)
     if version is None:
-        _refuse(source, "has no `openapi` version, so it is no OpenAPI document", "give an OpenAPI 3.0 or 3.1 document")
-    if not isinstance(version, str) or not _KNOWN.match(version):
-        _refuse(source, f"has the OpenAPI version {version!r:.40}, which is not known", "give a 3.0 or 3.1 document")
+        _refuse(source, "has no `openapi` version, so it is no OpenAPI document", "give a document of 2.0, 3.0 or 3.1")
+    known = _IS_SWAGGER if "swagger" in root else _KNOWN
+    if not isinstance(version, str) or not known.match(version):
+        _refuse(source, f"has the version {version!r:.40}, which is not known", "give a document of 2.0, 3.0 or 3.1")
     return version
 
 

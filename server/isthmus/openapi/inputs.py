@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from isthmus.model import JsonSchema, Location, SchemaDocument
 from isthmus.openapi.bodies import WHOLE_BODY, Body, request_body
-from isthmus.openapi.document import follow, mapping_of, schema_of, text_of
-
-Reserved = Collection[tuple[Location, str]]
-"""Places of a request that belong to credentials: (location, name), headers in lower case."""
+from isthmus.openapi.nodes import follow, mapping_of, schema_of, text_of
+from isthmus.openapi.security import Requirements, Reserved, is_bearer_token, requirements
 
 _LOCATIONS = ("path", "query", "header", "cookie")
 _PLACEHOLDER = re.compile(r"\{([^{}/]+)\}")
@@ -81,7 +79,12 @@ def operation_inputs(
     strays = [name for location, name in declared if location == "path"]
     others = [node for key, node in declared.items() if key[0] != "path" and not is_ours(*key, reserved)]
     body = request_body(operation["requestBody"], document) if "requestBody" in operation else None
-    found = [_input(node) for node in [*in_path, *others]] + _of_body(body, document)
+    required = requirements(operation, document.root)
+    found = [
+        one
+        for one in [_input(node) for node in [*in_path, *others]] + _of_body(body, document)
+        if not _is_token(one, body, required, document)
+    ]
     warnings = tuple(f"path parameter {name!r} does not stand in the path, and is left out" for name in strays)
     return Inputs(tuple(sorted(found, key=lambda one: not one.required)), body, warnings)
 
@@ -134,6 +137,13 @@ def _of_body(body: Body | None, document: SchemaDocument) -> list[Input]:
         for name, schema in body.listing.properties.items()
         if not _is_read_only(schema, document)
     ]
+
+
+def _is_token(one: Input, body: Body | None, required: Requirements, document: SchemaDocument) -> bool:
+    """Whether this is the credential under another name. In JSON, `access_token` is what a call is about."""
+    in_form = one.location == "body" and body is not None and body.kind in ("form", "multipart")
+    may_be = in_form or one.location in ("query", "header")
+    return may_be and is_bearer_token(one.wire, one.description, required, document)
 
 
 def _is_read_only(schema: JsonSchema, document: SchemaDocument) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from isthmus.model import JsonSchema, SchemaDocument
-from isthmus.openapi.document import schema_of
+from isthmus.openapi.nodes import schema_of
 
 MAX_SCHEMAS = 2_000
 """Schemas that one listing looks at."""

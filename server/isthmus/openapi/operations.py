@@ -13,9 +13,10 @@ from typing import Any
 from isthmus.catalog.names import operation_ids, parameter_names
 from isthmus.model import Effect, JsonSchema, Operation, Parameter, Route
 from isthmus.openapi.bodies import is_json
-from isthmus.openapi.document import OpenApiDocument, follow, mapping_of, schema_of, text_of
-from isthmus.openapi.inputs import Input, Inputs, Reserved, operation_inputs
-from isthmus.openapi.security import reserved_places, security_schemes
+from isthmus.openapi.document import OpenApiDocument
+from isthmus.openapi.inputs import Input, Inputs, operation_inputs
+from isthmus.openapi.nodes import follow, mapping_of, schema_of, text_of
+from isthmus.openapi.security import Reserved, reserved_places, security_schemes
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _EFFECTS = {"GET": Effect.READ, "HEAD": Effect.READ, "OPTIONS": Effect.READ, "DELETE": Effect.DESTRUCTIVE}

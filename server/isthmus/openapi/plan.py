@@ -8,8 +8,8 @@ from typing import Any
 
 from isthmus.model import Location, Operation
 from isthmus.openapi.bodies import essence, is_json
-from isthmus.openapi.document import follow, mapping_of
 from isthmus.openapi.inputs import Inputs, operation_inputs
+from isthmus.openapi.nodes import follow, mapping_of
 from isthmus.openapi.security import Requirements, requirements
 
 

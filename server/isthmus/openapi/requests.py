@@ -15,15 +15,16 @@ from urllib.parse import quote, unquote
 from isthmus.errors import InvalidArguments
 from isthmus.model import Credential, Operation, Parameter
 from isthmus.openapi.bodies import WHOLE_BODY, Body, is_json
-from isthmus.openapi.document import mapping_of, text_of
 from isthmus.openapi.inputs import Inputs
 from isthmus.openapi.multipart import Part, encode_multipart, parts_of
+from isthmus.openapi.nodes import mapping_of, text_of
 from isthmus.openapi.schema import is_binary, value_types
 from isthmus.openapi.styles import (
     Pairs,
     deep_pairs,
     encoded,
     header_text,
+    joined,
     json_text,
     path_text,
     plain_text,
@@ -32,7 +33,7 @@ from isthmus.openapi.styles import (
 
 _PLACEHOLDER = re.compile(r"\{([^{}/]+)\}")
 _LITERAL = "/:@!$&'()*+,;=~-._%"
-_FORM_STYLES = ("form", "spaceDelimited", "pipeDelimited")
+_FORM_STYLES = ("form", "spaceDelimited", "pipeDelimited", "tabDelimited")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,8 @@ def _with_parameter(request: WireRequest, parameter: Parameter, value: Any, node
         case "query":
             return replace(request, query=request.query + tuple(_query(wire, value, node)))
         case "header":
-            text = header_text(parameter.name, value, explode=node.get("explode") is True)
+            style, explode = text_of(node.get("style")), node.get("explode") is True
+            text = header_text(parameter.name, value, style=style, explode=explode)
             return replace(request, headers=(*request.headers, (wire, text)))
         case "cookie":
             pairs = query_pairs(wire, value, explode=node.get("explode") is not False)
@@ -227,6 +229,8 @@ def _parts(name: str, value: Any, body: Body, operation: Operation) -> list[Part
     if value is None:
         return []
     media_type = "" if "*" in media_type else media_type
+    if isinstance(value, list) and encoding.get("explode") is False:
+        value = joined(value, text_of(encoding.get("style")))
     return parts_of(name, value, is_file=_is_file(schema, operation), media_type=media_type)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from isthmus.model import Credential, Location, SchemaDocument
-from isthmus.openapi.document import follow, mapping_of, text_of
-from isthmus.openapi.inputs import Reserved
+from isthmus.openapi.nodes import follow, mapping_of, text_of
+
+Reserved = Collection[tuple[Location, str]]
+"""Places of a request that belong to credentials: (location, name), headers in lower case."""
 
 Requirements = Sequence[frozenset[str]] | None
 """Alternatives, each a set of scheme names that belong together; None where the document says nothing."""
@@ -56,6 +59,23 @@ def requirements(operation: Mapping[str, Any], root: Mapping[str, Any]) -> Requi
     if not isinstance(declared, list):
         return None
     return [frozenset(option) for option in declared if isinstance(option, Mapping)]
+
+
+# What Slack and Google say of theirs; a token that a call is about (`the token of the trigger`) is told otherwise.
+_NAMED_AS_TOKEN = re.compile(r"(access_?|oauth_?|auth_?|bearer_?)?token", re.IGNORECASE)
+_TOLD_AS_TOKEN = re.compile(r"\W*(authentication|oauth( ?2(\.0)?)?( access)?|access|bearer) token\b", re.IGNORECASE)
+
+
+def is_bearer_token(name: str, description: str, required: Requirements, document: SchemaDocument) -> bool:
+    """Whether a parameter of an operation is its bearer token once more, by its name and by what is said of it.
+
+    RFC 6750 lets a token travel as a parameter, but never twice in one request: it travels in its header.
+    """
+    if not (_NAMED_AS_TOKEN.fullmatch(name) and _TOLD_AS_TOKEN.match(description)):
+        return False
+    schemes = security_schemes(document)
+    names = frozenset().union(*required) if required is not None else frozenset(schemes)
+    return any(schemes[name].prefix == "Bearer " for name in names if name in schemes)
 
 
 def chosen_schemes(required: Requirements, configured: Sequence[str]) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from isthmus.errors import ConfigurationError
-from isthmus.openapi.document import OpenApiDocument, mapping_of, text_of
+from isthmus.openapi.document import OpenApiDocument
+from isthmus.openapi.nodes import mapping_of, text_of
 
 _VARIABLE = re.compile(r"\{([^{}]+)\}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -20,7 +20,8 @@ from isthmus.errors import InvalidArguments
 Pairs = list[tuple[str, str]]
 
 _RESERVED = ":/?@!$'()*,;=[]"  # what allowReserved lets through; never & # +, which would end the value
-_SEPARATORS = {"form": ",", "spaceDelimited": "%20", "pipeDelimited": "%7C"}
+# `tabDelimited` is ours, for what Swagger 2.0 calls `tsv`; 2.0 also knows all of them in paths and headers.
+_SEPARATORS = {"form": ",", "spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _STEPS = re.compile(r"[/\\]")
 
@@ -39,7 +40,7 @@ def path_text(name: str, value: Any, *, style: str = "simple", explode: bool = F
         case "matrix":
             return _matrix(name, value, explode=explode)
         case _:
-            return _expanded(name, value, "", ",", explode=explode)
+            return _expanded(name, value, "", _SEPARATORS.get(style, ","), explode=explode)
 
 
 def query_pairs(
@@ -71,7 +72,7 @@ def deep_pairs(name: str, value: Any) -> list[tuple[str, str]]:
     return [(name, plain_text(value))]
 
 
-def header_text(name: str, value: Any, *, explode: bool = False) -> str:
+def header_text(name: str, value: Any, *, style: str = "simple", explode: bool = False) -> str:
     """A value as the text of a header.
 
     Raises:
@@ -82,10 +83,15 @@ def header_text(name: str, value: Any, *, explode: bool = False) -> str:
             ",".join(f"{key}={plain_text(item)}" for key, item in value.items()) if explode else ",".join(_flat(value))
         )
     else:
-        text = ",".join(_flat(value)) if isinstance(value, list) else plain_text(value)
+        text = joined(value, style) if isinstance(value, list) else plain_text(value)
     if _CONTROL.search(text):
         raise InvalidArguments(f"{name}: a header cannot hold line breaks or other control characters")
     return text.strip()
+
+
+def joined(value: Sequence[Any], style: str) -> str:
+    """The items of a list as one text, not yet encoded."""
+    return unquote(_SEPARATORS.get(style, ",")).join(_flat(value))
 
 
 def json_text(value: Any, name: str = "body") -> str:

@@ -28,9 +28,9 @@ import anyio.to_thread
 from isthmus.catalog.share import Share
 from isthmus.model import Operation
 from isthmus.openapi.document import read_document
-from isthmus.openapi.inputs import Reserved
 from isthmus.openapi.operations import compile_operations
 from isthmus.openapi.packed import ReadDocument, packed, unpacked
+from isthmus.openapi.security import Reserved
 from isthmus.stores import making
 from isthmus.stores.kept import code, kept, opened
 

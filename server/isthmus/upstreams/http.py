@@ -18,13 +18,13 @@ from isthmus.config.model import UpstreamConfig
 from isthmus.errors import ConfigurationError, LimitExceeded, UpstreamError, UpstreamUnavailable
 from isthmus.model import Answer, Call, Credential, Effect, Operation, UpstreamSnapshot, UpstreamState
 from isthmus.openapi.answers import Undecodable, decode, failure
-from isthmus.openapi.document import OpenApiDocument, mapping_of, read_document, text_of
-from isthmus.openapi.inputs import Reserved
+from isthmus.openapi.document import OpenApiDocument, read_document
+from isthmus.openapi.nodes import mapping_of, text_of
 from isthmus.openapi.operations import Compiled, compile_operations
 from isthmus.openapi.packed import ReadDocument
 from isthmus.openapi.plan import Plan, read_plan
 from isthmus.openapi.requests import WireRequest, build_request, with_credential
-from isthmus.openapi.security import Scheme, combined, expectation, security_schemes
+from isthmus.openapi.security import Reserved, Scheme, combined, expectation, security_schemes
 from isthmus.openapi.servers import Server, address_problem, choose_server, is_loopback, local_server, origin
 from isthmus.ports import Publish
 from isthmus.upstreams.backoff import Backoff
