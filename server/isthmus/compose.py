@@ -664,7 +664,7 @@ def _mark(policy: Policy, operation: Operation) -> str:
         case Ask():
             return "needs approval"
         case _:
-            return "not allowed"
+            return "not allowed" + (": only its upstream says that it reads" if operation.claim else "")
 
 
 def _upstream(

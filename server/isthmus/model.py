@@ -101,6 +101,8 @@ class Operation:
 
     `summary` and `description` are the upstream's own text: data to be quoted and bounded, never to be trusted.
     Parameters stand in the order in which a stub shows them: the required ones first.
+
+    `effect` is what counts. `claim` is what the upstream calls it, where that is milder and is not believed.
     """
 
     id: str  # `github.issues.create`: Python identifiers joined by dots, the first is the upstream
@@ -118,6 +120,12 @@ class Operation:
     accepts_more: bool = False  # arguments beyond `parameters` are passed on as they are
     held: str = ""  # why it is held back until the operator accepts it: `has changed since it was locked (...)`
     observed: int = 0  # how many answers `output` was learned from; 0 where the upstream declares it
+    claim: Effect | None = None
+
+    @property
+    def declared(self) -> Effect:
+        """What the upstream calls it, proven or not: part of its contract, and no authority."""
+        return self.claim or self.effect
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,13 +41,13 @@ Decision = Allow | Deny | Ask
 class UpstreamRules:
     """What the operator said of one upstream. Globs are relative to it: `issues.*`.
 
-    `believes`: a tool of it that calls itself read-only is taken for a read.
+    `believes`: what it claims of its operations, that they only read, counts.
     """
 
     allow: frozenset[Effect] | None = None  # None: what the policy allows everywhere
     only: tuple[str, ...] | None = None  # None: every operation
     effects: Mapping[str, Effect] = field(default_factory=dict)
-    believes: bool = True
+    believes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,16 @@ class Policy:
     simulate: bool = False
 
     def classify(self, operation: Operation) -> Operation:
-        """The operation with the effect that the operator gave it; the first glob that fits counts."""
+        """The operation with the effect that counts here: the operator's word, and the upstream's if he believes it.
+
+        Of his globs, the first that fits counts.
+        """
         rules = self._rules(operation)
         for glob, said in rules.effects.items():
             if _fits(glob, operation):
-                return replace(operation, effect=said)
-        if not rules.believes and operation.route is None and operation.effect is Effect.READ:
-            return replace(operation, effect=Effect.WRITE)
+                return replace(operation, effect=said, claim=None)
+        if rules.believes and operation.claim is not None:
+            return replace(operation, effect=operation.claim, claim=None)
         return operation
 
     def visible(self, operation: Operation) -> bool:
@@ -143,7 +146,7 @@ class Policy:
     def explain(self, call: Call, tally: Tally | None = None) -> list[str]:
         """How the verdict on a call comes about, in the order in which it does, a line each."""
         operation, principal = call.operation, call.principal
-        lines = [f"effect: {operation.effect}"]
+        lines = [f"effect: {operation.effect}{_doubted(operation)}"]
         if labels := self.flow.labels(operation):
             lines.append(f"labels: {', '.join(sorted(labels))}")
         if (refused := self._outright(operation)) is not None:
@@ -201,14 +204,16 @@ class Policy:
 
     def _by_effect(self, operation: Operation) -> Decision:
         if operation.effect in self.approve or matching(self.approve_operations, operation):
-            return Ask(f"{operation.id} ({operation.effect}) needs the user's approval")
+            return Ask(f"{operation.id} ({operation.effect}) needs the user's approval{_doubted(operation)}")
         if operation.effect in self._allowed(operation) or matching(self.allow_operations, operation):
             return Allow()
         allowed = _listed(self._allowed(operation))
-        return Deny(
-            f"{operation.id} is a {operation.effect} operation, and only {allowed} is allowed",
-            _ask_user(f"add {operation.effect.value!r} to upstreams.{operation.upstream}.allow"),
-        )
+        reason = f"{operation.id} is a {operation.effect} operation, and only {allowed} is allowed"
+        if operation.claim in self._allowed(operation):
+            word = f"effects: {{{_local(operation)}: {operation.claim}}}"
+            remedy = f"if that is true, write {word} under upstreams.{operation.upstream}, or believe: true for all of it"
+            return Deny(reason + _doubted(operation), _ask_user(remedy))
+        return Deny(reason, _ask_user(f"add {operation.effect.value!r} to upstreams.{operation.upstream}.allow"))
 
     def _leaks(self, operation: Operation, tally: Tally) -> bool:
         """Whether a call would give out what may be private, at the word of who knows whom."""
@@ -245,6 +250,11 @@ def _local(operation: Operation) -> str:
 
 def _ask_user(change: str) -> str:
     return f"only the user can change this: {change} in isthmus.yaml"
+
+
+def _doubted(operation: Operation) -> str:
+    """What is said where an upstream's word is not believed."""
+    return f" (its upstream calls it a {operation.claim}, and is not believed)" if operation.claim else ""
 
 
 def _listed(effects: frozenset[Effect]) -> str:

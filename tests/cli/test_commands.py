@@ -32,6 +32,7 @@ def desk(tmp_path: Path) -> str:
     upstream = {
         "command": [sys.executable, "-m", "isthmus.demo.tickets"],
         "env": {"PYTHONPATH": sources, "API_TOKEN": CANARY},
+        "believe": True,
     }
     policy = {"allow": ["read"], "deny": ["tickets.nothing"]}
     path = tmp_path / "isthmus.json"

@@ -1,6 +1,9 @@
 """What doctor makes of what it finds."""
 
 import json
+from dataclasses import replace
+
+import yaml
 
 from isthmus.cli.diagnosis import (
     Diagnosis,
@@ -12,7 +15,8 @@ from isthmus.cli.diagnosis import (
     told,
     upstream_finding,
 )
-from isthmus.config.model import Configuration
+from isthmus.compose import policy_of
+from isthmus.config.model import Configuration, UpstreamConfig
 from isthmus.model import Effect, Operation, UpstreamSnapshot, UpstreamState
 from isthmus.policy import Policy, UpstreamRules
 
@@ -48,6 +52,28 @@ def test_a_verdict_has_its_reason() -> None:
     assert operation_finding(POLICY, OPERATIONS[0]) == OperationFinding("demo.list", "read", "allowed")
     assert "the rule 'demo.delete*'" in operation_finding(POLICY, OPERATIONS[3]).reason
     assert "needs the user's approval" in operation_finding(POLICY, OPERATIONS[2]).reason
+
+
+def test_what_only_the_upstream_says_of_its_reads_is_told_with_the_lines_to_add() -> None:
+    claims = tuple(replace(operation(name, Effect.WRITE), claim=Effect.READ) for name in ("find", "get.one"))
+    snapshot = replace(READY, operations=(*claims, operation("create", Effect.WRITE)), warnings=())
+    found = upstream_finding(snapshot, "MCP over stdio", 1.0, Policy())
+    assert found.doubted == ("find", "get.one")
+    text = "\n".join(told(Diagnosis("isthmus.yaml", {}, upstreams=(found,)), verdicts=False))
+    assert "  2 of them only read by their server's word, which counts once you say so;" in text
+    for added in ("believe: true", "effects: {find: read, get.one: read}"):
+        assert f"    {added}" in text
+        config = UpstreamConfig.model_validate({"command": ["x"], **yaml.safe_load(added)})
+        policy = policy_of(Configuration(upstreams={"demo": config}))
+        believed = upstream_finding(snapshot, "MCP over stdio", 1.0, policy)
+        assert (believed.operations, believed.doubted) == ({"read": 2, "write": 1}, ())
+
+
+def test_what_would_not_be_allowed_though_it_were_believed_is_not_told() -> None:
+    claimed = replace(operation("find", Effect.WRITE), claim=Effect.READ)
+    snapshot = replace(READY, operations=(claimed,))
+    for policy in (Policy(deny=("demo.*",)), Policy(allow=frozenset({Effect.WRITE})), Policy(allow=frozenset())):
+        assert upstream_finding(snapshot, "MCP over stdio", 1.0, policy).doubted == ()
 
 
 def test_an_upstream_that_is_still_connecting_has_no_time() -> None:

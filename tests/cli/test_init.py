@@ -34,6 +34,7 @@ def written(*arguments: str) -> Loaded:
 def test_without_arguments_it_begins_with_the_demos_support_desk(capsys: pytest.CaptureFixture[str]) -> None:
     found = written()
     assert found.configuration.upstreams["tickets"].command == [sys.executable, "-m", "isthmus.demo.tickets"]
+    assert found.configuration.upstreams["tickets"].believe
     assert found.warnings == ()
     assert "next: isthmus doctor" in capsys.readouterr().out
 
@@ -66,6 +67,7 @@ def test_without_arguments_it_begins_with_the_demos_support_desk(capsys: pytest.
 def test_it_begins_with_the_upstream_that_is_named(arguments: list[str], name: str, key: str, value: object) -> None:
     ((found, config),) = written(*arguments).configuration.upstreams.items()
     assert (found, getattr(config, key)) == (name, value)
+    assert not config.believe
 
 
 def test_an_openapi_file_is_named_relative_to_the_configuration(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """Rules by operation, effect, principal and arguments, with budgets; and where data may go."""
 
+from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.model import Call, Effect, Principal
-from isthmus.policy import Allow, Ask, Decision, Deny, Policy
+from isthmus.policy import Allow, Ask, Decision, Deny, Policy, UpstreamRules
 from isthmus.rules import Flow, Rule, Tally, Verdict
 from isthmus.validation import argument_check
 from tests.simulators.upstream import operation
@@ -122,7 +124,7 @@ def test_no_rule_allows_what_is_denied_outright() -> None:
 def test_only_numbers_up_to_the_bound_are_ever_allowed(value: object) -> None:
     allowed = Policy(rules=(SMALL,)).decide(refund(value)) == Allow()
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    assert allowed == (is_number and value <= 100)  # type: ignore[operator]
+    assert allowed == (is_number and isfinite(value) and value <= 100)  # type: ignore[arg-type,operator]
 
 
 FLOW = Policy(
@@ -160,11 +162,37 @@ def test_an_explanation_tells_each_rule_and_what_decided() -> None:
     assert "its effect decides: read is allowed" in "\n".join(Policy().explain(refund(5)))
 
 
-def test_a_tools_own_word_that_it_only_reads_is_believed_where_the_operator_says_so() -> None:
-    from isthmus.policy import UpstreamRules
+CLAIMED = replace(LIST, effect=Effect.WRITE, claim=Effect.READ)
+"""A tool of a server that says that it only reads."""
 
-    doubting = Policy(upstreams={"shop": UpstreamRules(believes=False)})
-    assert doubting.classify(LIST).effect is Effect.WRITE
-    assert Policy().classify(LIST).effect is Effect.READ
-    said = Policy(upstreams={"shop": UpstreamRules(believes=False, effects={"refunds.list": Effect.READ})})
-    assert said.classify(LIST).effect is Effect.READ
+
+def test_an_upstreams_word_that_it_only_reads_counts_only_where_the_operator_believes_it() -> None:
+    call = Call(CLAIMED, {}, Principal())
+    refused = Policy().decide(call)
+    assert isinstance(refused, Deny)
+    assert "is a write operation, and only read is allowed (its upstream calls it a read, and is not" in refused.reason
+    assert "write effects: {refunds.list: read} under upstreams.shop, or believe: true" in refused.remedy
+    believing = Policy(upstreams={"shop": UpstreamRules(believes=True)})
+    assert believing.classify(CLAIMED) == LIST
+    assert believing.decide(replace(call, operation=believing.classify(CLAIMED))) == Allow()
+
+
+def test_the_operators_word_goes_before_the_upstreams_whether_it_is_believed_or_not() -> None:
+    for believes in (True, False):
+        named = Policy(upstreams={"shop": UpstreamRules(believes=believes, effects={"refunds.list": Effect.READ})})
+        assert named.classify(CLAIMED) == LIST
+        graver = Policy(upstreams={"shop": UpstreamRules(believes=believes, effects={"*": Effect.DESTRUCTIVE})})
+        assert graver.classify(CLAIMED).effect is Effect.DESTRUCTIVE
+        assert graver.classify(CLAIMED).claim is None
+
+
+def test_a_person_who_is_asked_about_such_a_call_is_told_what_it_calls_itself() -> None:
+    asked = Policy(approve=frozenset({Effect.WRITE})).decide(Call(CLAIMED, {}, Principal()))
+    assert isinstance(asked, Ask)
+    assert "calls it a read, and is not believed" in asked.question
+
+
+def test_believing_does_not_touch_what_is_known_without_its_word() -> None:
+    for policy in (Policy(), Policy(upstreams={"shop": UpstreamRules(believes=True)})):
+        assert policy.classify(LIST) == LIST
+        assert policy.classify(REFUND) == REFUND

@@ -115,9 +115,9 @@ def server_environment(**more: str) -> dict[str, str]:
 
 
 def simulator(name: str, *arguments: str, **environment: str) -> dict[str, Any]:
-    """The configuration of an MCP upstream that is a script of this folder."""
+    """The configuration of an MCP upstream that is a script of this folder, and is believed: it is ours."""
     script = str(Path(__file__).with_name(f"{name}.py"))
-    return {"command": [sys.executable, script, *arguments], "env": environment}
+    return {"command": [sys.executable, script, *arguments], "env": environment, "believe": True}
 
 
 Witnessed = dict[str, Any]

@@ -81,20 +81,24 @@ def test_a_tool_becomes_an_operation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("annotations", "effect"),
+    ("annotations", "effect", "claim"),
     [
-        (None, Effect.WRITE),
-        ({}, Effect.WRITE),
-        ({"readOnlyHint": True}, Effect.READ),
-        ({"destructiveHint": True}, Effect.DESTRUCTIVE),
-        ({"destructiveHint": False}, Effect.WRITE),
-        ({"readOnlyHint": True, "destructiveHint": True}, Effect.WRITE),
-        ({"readOnlyHint": "yes"}, Effect.WRITE),
-        ("readOnlyHint", Effect.WRITE),
+        (None, Effect.WRITE, None),
+        ({}, Effect.WRITE, None),
+        ({"readOnlyHint": True}, Effect.WRITE, Effect.READ),
+        ({"destructiveHint": True}, Effect.DESTRUCTIVE, None),
+        ({"destructiveHint": False}, Effect.WRITE, None),
+        ({"readOnlyHint": True, "destructiveHint": False}, Effect.WRITE, Effect.READ),
+        ({"readOnlyHint": True, "destructiveHint": True}, Effect.WRITE, None),
+        ({"readOnlyHint": "yes"}, Effect.WRITE, None),
+        ("readOnlyHint", Effect.WRITE, None),
     ],
 )
-def test_the_effect_is_what_the_annotations_say_and_else_a_write(annotations: Any, effect: Effect) -> None:
-    assert only({"annotations": annotations, "inputSchema": schema()}).effect is effect
+def test_hints_make_a_tool_graver_by_themselves_and_milder_only_as_a_claim(
+    annotations: Any, effect: Effect, claim: Effect | None
+) -> None:
+    operation = only({"annotations": annotations, "inputSchema": schema()})
+    assert (operation.effect, operation.claim) == (effect, claim)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +201,7 @@ def test_a_later_list_cannot_make_an_effect_milder() -> None:
     milder = [{"name": "x", "inputSchema": schema(), "annotations": {"readOnlyHint": True}}]
     known = remembered(remembered({}, first), Tools())  # and forgetting the tool in between does not help
     later = held_back(known, operations_of("up", milder))
-    assert [operation.effect for operation in later.operations] == [Effect.WRITE]
+    assert [(operation.effect, operation.claim) for operation in later.operations] == [(Effect.WRITE, None)]
     assert "it first counted as a write" in later.remarks[0]
 
 

@@ -367,7 +367,7 @@ async def test_a_change_of_the_tools_is_listed_and_none_becomes_milder() -> None
         server.replies["tools/list"] = lambda _: {"tools": changed}
         await server.say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
         snapshot = await watch.until(lambda snapshot: len(snapshot.operations) == 2)
-    assert [operation.effect for operation in snapshot.operations] == ["write", "write"]
+    assert [(operation.effect, operation.claim) for operation in snapshot.operations] == [("write", None)] * 2
     assert "first counted as a write" in snapshot.warnings[0]
 
 

@@ -81,7 +81,7 @@ def producers(operation: Operation) -> Iterator[tuple[str, Producer]]:
 
 def is_finder(operation: Operation) -> bool:
     """Whether an operation only looks, as far as is known."""
-    return operation.effect is Effect.READ or verb_of(operation) in _FINDERS
+    return operation.declared is Effect.READ or verb_of(operation) in _FINDERS
 
 
 def _is_of_one(operation: Operation) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 from isthmus.config.model import Configuration
 from isthmus.model import Effect, Operation, UpstreamSnapshot, UpstreamState
 from isthmus.policy import Allow, Ask, Policy
+
+WIDTH = 110
+"""Of what is to be pasted."""
 
 WARNINGS_SHOWN = 5
 """Of one upstream, in the text; the JSON has them all."""
@@ -29,6 +33,7 @@ class UpstreamFinding:
     verdicts: Mapping[str, int]
     problem: str = ""
     warnings: tuple[str, ...] = ()
+    doubted: tuple[str, ...] = ()  # what would be allowed if the upstream were believed, by local name
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,15 @@ def upstream_finding(snapshot: UpstreamSnapshot, kind: str, seconds: float | Non
         _counted(Counter(verdict(policy, operation) for operation in operations), VERDICTS),
         "; ".join(part for part in (snapshot.problem, snapshot.detail) if part),
         snapshot.warnings,
+        tuple(operation.id.partition(".")[2] for operation in operations if _waits_for_belief(policy, operation)),
     )
+
+
+def _waits_for_belief(policy: Policy, operation: Operation) -> bool:
+    """Whether the upstream's word, which does not count, is all that keeps an operation from being allowed."""
+    if operation.claim is None or isinstance(policy.standing(operation), Allow):
+        return False
+    return isinstance(policy.standing(replace(operation, effect=operation.claim, claim=None)), Allow)
 
 
 VERDICTS = ("allowed", "asked", "refused", "hidden")
@@ -186,9 +199,23 @@ def _upstream_lines(upstream: UpstreamFinding) -> Iterator[str]:
     total = sum(upstream.operations.values())
     if total:
         yield f"  {total:,} operations: {_listed(upstream.operations)}; {_listed(upstream.verdicts)}"
+    yield from _doubt_lines(upstream)
     yield from (f"  warning: {warning}" for warning in upstream.warnings[:WARNINGS_SHOWN])
     if (more := len(upstream.warnings) - WARNINGS_SHOWN) > 0:
         yield f"  and {more} more warnings: see --json"
+
+
+def _doubt_lines(upstream: UpstreamFinding) -> Iterator[str]:
+    """What to write into the configuration, to be pasted as it stands."""
+    if not upstream.doubted:
+        return
+    count = len(upstream.doubted)
+    reads = "1 of them only reads" if count == 1 else f"{count:,} of them only read"
+    yield f"  {reads} by their server's word, which counts once you say so;"
+    yield f"  under upstreams.{upstream.name}, add one of these:"
+    yield "    believe: true    # whatever it says of its tools, now and later"
+    each = ", ".join(f"{name}: read" for name in upstream.doubted)
+    yield from textwrap.wrap(f"effects: {{{each}}}", WIDTH, initial_indent="    ", subsequent_indent="      ")
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -42,15 +42,17 @@ TAIL = """\
   # files:
   #   command: [npx, -y, "@modelcontextprotocol/server-filesystem", ~/Documents]
   #   env: {LOG_LEVEL: error}
+  #   effects: {"read_*": read, "list_*": read}   # what its tools do, by your word; whatever is not named is a write
 
   # An MCP server over HTTP.
   #
   # tracker:
   #   url: https://mcp.example.com/mcp
   #   auth: {bearer: "${TRACKER_TOKEN}"}
+  #   believe: true                          # take its own word for which of its tools only read, now and later
 
-# What programs may do, where an upstream does not say: read, write, destructive. An operation whose effect is unknown
-# counts as a write. Deny wins over everything; its entries are globs of whole ids, such as "github.repos.delete".
+# What programs may do, where an upstream does not say: read, write, destructive. A GET is a read; a tool is a write until
+# you say what it does (`effects`), or that its server is to be believed (`believe`): `isthmus doctor` lists them. Deny wins over everything; its entries are globs of whole ids, such as "github.repos.delete".
 policy:
   allow: [read]
   deny: []
@@ -63,6 +65,9 @@ limits:
   calls: 1000
   output_tokens: 6000
 """
+
+TRUST = "# believe: true    # if it is to say itself which of its tools only read; `isthmus doctor` lists these"
+"""What is still to be decided about an MCP server. Nobody but the operator can."""
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
@@ -101,14 +106,15 @@ def _upstream(arguments: argparse.Namespace) -> str:
     if arguments.openapi is not None:
         return _entry(arguments.name or _from_address(arguments.openapi), f"openapi: {scalar(arguments.openapi)}")
     if arguments.url is not None:
-        return _entry(arguments.name or _from_address(arguments.url), f"url: {scalar(arguments.url)}")
+        return _entry(arguments.name or _from_address(arguments.url), f"url: {scalar(arguments.url)}", TRUST)
     if arguments.mcp is not None:
         command = _split(arguments.mcp)
         words = ", ".join(map(scalar, command))
-        return _entry(arguments.name or _from_command(command), f"command: [{words}]")
+        return _entry(arguments.name or _from_command(command), f"command: [{words}]", TRUST)
     words = ", ".join(map(scalar, [sys.executable, "-m", "isthmus.demo.tickets"]))
     comment = "  # A support desk to play with, which comes with Isthmus: replace it by what you use.\n"
-    return comment + _entry(arguments.name or "tickets", f"command: [{words}]")
+    believed = "believe: true    # which of its tools only read, it says itself; it is ours"
+    return comment + _entry(arguments.name or "tickets", f"command: [{words}]", believed)
 
 
 def _split(command: str) -> list[str]:
@@ -121,10 +127,10 @@ def _split(command: str) -> list[str]:
     return words
 
 
-def _entry(name: str, line: str) -> str:
+def _entry(name: str, *lines: str) -> str:
     from isthmus.catalog.names import upstream_name
 
-    return f"  {upstream_name(name)}:\n    {line}\n"
+    return "".join([f"  {upstream_name(name)}:\n", *(f"    {line}\n" for line in lines)])
 
 
 def _from_address(address: str) -> str:

@@ -100,9 +100,9 @@ class UpstreamConfig(_Closed):
         description="Your word on what operations do, by glob, before the upstream's own; the first that fits counts.",
     )
     believe: bool = Field(
-        default=True,
-        description="Whether a tool that calls itself read-only counts as a read. If not, it is a write, unless "
-        "'effects' says otherwise.",
+        default=False,
+        description="Whether a tool that calls itself read-only counts as a read, now and later. If not, it is a "
+        "write, unless 'effects' says otherwise.",
     )
     description: str | None = Field(default=None, description="What it is for, in a line; search shows it.")
     timeout: Seconds = Field(default=30.0, description="Seconds for one call.")

@@ -118,7 +118,7 @@ def _locked_operation(operation: Operation, normalisers: Mapping[Side, Normalise
     return LockedOperation(
         operation.id,
         operation.original,
-        operation.effect,
+        operation.declared,
         _words(operation),
         given,
         output,

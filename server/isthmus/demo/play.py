@@ -122,6 +122,7 @@ def configured(address: str, token: str) -> dict[str, Any]:
             "tickets": {
                 "command": [sys.executable, "-m", "isthmus.demo.tickets"],
                 "env": {"PYTHONPATH": _path_of_packages()},
+                "believe": True,
                 "allow": ["read", "write"],
                 "description": "the support desk: what customers write, and what was answered",
             },

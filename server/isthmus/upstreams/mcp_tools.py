@@ -52,26 +52,26 @@ def operations_of(upstream: str, listed: Sequence[Any]) -> Tools:
 
 
 def held_back(before: Mapping[str, Effect], tools: Tools) -> Tools:
-    """The tools of a later list, none of which is trusted more than it was: an effect never becomes milder.
+    """The tools of a later list, none of which is trusted more than it was: what it declares never becomes milder.
 
-    A server that has been accepted for what it first said of a tool must not change that under its user.
+    A server that has been believed for what it first said of a tool must not change that under its user.
     """
     remarks, operations = list(tools.remarks), []
     for operation in tools.operations:
-        former = before.get(operation.original, operation.effect)
-        if _SEVERITY[operation.effect] < _SEVERITY[former]:
+        former = before.get(operation.original, operation.declared)
+        if _SEVERITY[operation.declared] < _SEVERITY[former]:
             remarks.append(
-                f"{_quoted(operation.original)} now says that it is a {operation.effect}; "
+                f"{_quoted(operation.original)} now says that it is a {operation.declared}; "
                 f"it first counted as a {former}, and still does until isthmus is restarted"
             )
-            operation = replace(operation, effect=former)
+            operation = replace(operation, effect=former, claim=None)
         operations.append(operation)
     return Tools(tuple(operations), tuple(remarks))
 
 
 def remembered(before: Mapping[str, Effect], tools: Tools) -> dict[str, Effect]:
     """The effects to hold later lists to: of the tools now listed, and of former ones while there is room."""
-    now = {operation.original: operation.effect for operation in tools.operations}
+    now = {operation.original: operation.declared for operation in tools.operations}
     former = [(name, effect) for name, effect in before.items() if name not in now]
     return now | dict(former[: max(0, MAX_REMEMBERED - len(now))])
 
@@ -105,6 +105,7 @@ def _named(listed: Sequence[Any], remarks: list[str]) -> Iterator[Tool]:
 
 def _operation(upstream: str, id_: str, tool: Tool, remarks: list[str]) -> Operation:
     name = _quoted(tool["name"])
+    effect, claim = _effect(tool.get("annotations"))
     schema, problem = _usable(tool.get("inputSchema"))
     if problem:
         remarks.append(f"{name} takes any arguments, unchecked: {problem}")
@@ -116,24 +117,26 @@ def _operation(upstream: str, id_: str, tool: Tool, remarks: list[str]) -> Opera
         id=id_,
         upstream=upstream,
         original=tool["name"],
-        effect=_effect(tool.get("annotations")),
+        effect=effect,
         parameters=_parameters(schema),
         summary=one_line(title or _text(_mapping(tool.get("annotations")), "title"), 200),
         description=description[:MAX_TEXT],
         output=_mapping(output["properties"])["result"] if output and result_is_wrapped(output) else output,
         document=SchemaDocument({**schema, OUTPUT_KEY: output} if output else schema),
         accepts_more=bool(problem) or _is_open(schema),
+        claim=claim,
     )
 
 
-def _effect(annotations: Any) -> Effect:
+def _effect(annotations: Any) -> tuple[Effect, Effect | None]:
+    """What a tool's hints make of it, and what they claim: they narrow by themselves, and widen only if believed."""
     hints = _mapping(annotations)
-    if hints.get("destructiveHint") is True and hints.get("readOnlyHint") is not True:
-        return Effect.DESTRUCTIVE
-    if hints.get("readOnlyHint") is True:
-        # One that says both is not believed either way.
-        return Effect.WRITE if hints.get("destructiveHint") is True else Effect.READ
-    return Effect.WRITE
+    reads, destroys = hints.get("readOnlyHint") is True, hints.get("destructiveHint") is True
+    if reads and destroys:
+        return Effect.WRITE, None  # no such tool is to be believed
+    if destroys:
+        return Effect.DESTRUCTIVE, None
+    return Effect.WRITE, Effect.READ if reads else None
 
 
 def _usable(schema: Any) -> tuple[Mapping[str, Any], str]:
