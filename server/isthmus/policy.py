@@ -211,7 +211,9 @@ class Policy:
         reason = f"{operation.id} is a {operation.effect} operation, and only {allowed} is allowed"
         if operation.claim in self._allowed(operation):
             word = f"effects: {{{_local(operation)}: {operation.claim}}}"
-            remedy = f"if that is true, write {word} under upstreams.{operation.upstream}, or believe: true for all of it"
+            remedy = (
+                f"if that is true, write {word} under upstreams.{operation.upstream}, or believe: true for all of it"
+            )
             return Deny(reason + _doubted(operation), _ask_user(remedy))
         return Deny(reason, _ask_user(f"add {operation.effect.value!r} to upstreams.{operation.upstream}.allow"))
 

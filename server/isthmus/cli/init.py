@@ -51,8 +51,9 @@ TAIL = """\
   #   auth: {bearer: "${TRACKER_TOKEN}"}
   #   believe: true                          # take its own word for which of its tools only read, now and later
 
-# What programs may do, where an upstream does not say: read, write, destructive. A GET is a read; a tool is a write until
-# you say what it does (`effects`), or that its server is to be believed (`believe`): `isthmus doctor` lists them. Deny wins over everything; its entries are globs of whole ids, such as "github.repos.delete".
+# What programs may do, where an upstream does not say: read, write, destructive. A GET is a read; a tool of an MCP
+# server is a write until you say what it does (`effects`), or that its server is to be believed (`believe`).
+# `isthmus doctor` lists them. Deny wins over everything; its entries are globs of whole ids: "github.repos.delete".
 policy:
   allow: [read]
   deny: []
