@@ -24,6 +24,7 @@ from isthmus.service.admission import Admission, Ticket
 from isthmus.service.approvals import Approvals
 from isthmus.service.catalogs import Catalogs
 from isthmus.service.detached import Client, Consent, Detached, Held, Printed, Tell
+from isthmus.service.failures import CannotSucceed, guest_lost, missing, not_resumed, refused, timed_out, unfit
 from isthmus.service.history import Continuation, History
 from isthmus.service.host import HostOperations
 from isthmus.service.pausing import Pausing
@@ -91,7 +92,7 @@ class ExecuteService:
         and `consent` is "later", the report says for what (`waits`), and the execution goes on by itself.
         """
         execution = self.sources.new_id("x")
-        if failure := self._unfit(code):
+        if failure := unfit(code, self.limits):
             return Report(execution, session or "", ok=False, error=failure)
         client, pausing = Client(printed, tell, consent), Pausing(execution)
         seconds = min(timeout or self.limits.wall, self.limits.wall)
@@ -116,7 +117,7 @@ class ExecuteService:
                 return self._told(held, await self.detached.begin(held))
             return await work()
         except IsthmusError as error:
-            return Report(execution, session or "", ok=False, error=_failure(error))
+            return Report(execution, session or "", ok=False, error=refused(error))
 
     def _told(self, held: Held, report: Report | None) -> Report:
         """The report; of an execution that waits, what it waits for."""
@@ -144,30 +145,6 @@ class ExecuteService:
         if session is None or not session.startswith("x-"):
             return await self.sessions.find(principal, session), ""
         return self.sessions.reopen(principal, await self.history.session_of(principal, session)), session
-
-    def _unfit(self, code: str) -> Failure | None:
-        """Why the code cannot be run at all, if it cannot."""
-        try:
-            size = len(code.encode())
-        except UnicodeEncodeError as error:
-            line = code.count("\n", 0, error.start) + 1
-            return Failure("SyntaxError", "the code holds a lone surrogate, which is no character", line, code="syntax")
-        if size > self.limits.code_bytes:
-            return Failure(
-                "LimitExceeded",
-                f"the code has {size:,} bytes, more than {self.limits.code_bytes:,} (limit `code_bytes`)",
-                hint="load data through an upstream or the workspace instead of writing it into the program",
-                code="limit",
-            )
-        return None
-
-
-class CannotSucceed(Exception):
-    """A program was refused before it ran."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 @dataclass(slots=True)
@@ -228,11 +205,14 @@ class Run:
         except CannotSucceed as found:
             return Report(self.execution, self.session.handle, ok=False, error=found.failure)
         except TimeoutError:
-            failure = await self._timed_out()
+            await self.session.drop(f"the program before was stopped after {self.seconds:g} s")
+            failure = timed_out(self.seconds, self.service.limits.wall)
         except GuestLost as lost:
-            failure = await self._lost(lost)
+            await self.session.drop(f"the program before ended its interpreter: {lost.reason}")
+            failure = guest_lost(lost)
         except Diverged as diverged:
-            failure = await self._diverged(diverged)
+            await self.session.drop("the program before could not be resumed")
+            failure = not_resumed(diverged)
         except SandboxUnavailable as error:
             failure = Failure("SandboxUnavailable", str(error), code="internal")
         except BaseException:
@@ -447,33 +427,6 @@ class Run:
         except InternalError as error:  # what was done is told all the same
             self.service.log(str(error))
 
-    async def _timed_out(self) -> Failure:
-        seconds = self.seconds
-        await self.session.drop(f"the program before was stopped after {seconds:g} s")
-        wall = self.service.limits.wall
-        more = f"pass timeout= (at most {wall:g})" if seconds < wall else "the operator can raise limits.wall"
-        return Failure(
-            "TimeLimitExceeded",
-            f"the program was stopped after {seconds:g} s (limit `wall`)",
-            hint=f"do less in one program, or run calls at once with asyncio.gather; {more}",
-            code="limit",
-        )
-
-    async def _lost(self, lost: GuestLost) -> Failure:
-        await self.session.drop(f"the program before ended its interpreter: {lost.reason}")
-        if lost.limit is None:
-            return Failure("InterpreterLost", lost.reason, code="crash")
-        return Failure("LimitExceeded", f"{lost.reason} (limit `{lost.limit}`)", code="limit")
-
-    async def _diverged(self, diverged: Diverged) -> Failure:
-        await self.session.drop("the program before could not be resumed")
-        return Failure(
-            "NotResumed",
-            f"it did not go as its journal says ({diverged}), so nothing was called",
-            hint="submit the rest as a program of its own, with this execution's id as `session`",
-            code="internal",
-        )
-
     async def _abandon(self) -> None:
         """The client has gone, or worse: the guest was stopped in the middle, and cannot be used again."""
         with anyio.CancelScope(shield=True):
@@ -487,17 +440,8 @@ class Run:
                 await self._keep()
 
     def _with_outcome(self, report: Report, outcome: Outcome) -> Report:
-        self.notes.extend(self._missing())
+        self.notes.extend(missing(self.service.catalogs.current.snapshots.values(), self.code))
         return replace(report, ok=outcome.ok, kind=outcome.kind, value=outcome.value, notes=outcome.notes)
-
-    def _missing(self) -> list[str]:
-        """Upstreams that are not there, where the program mentions them."""
-        snapshots = self.service.catalogs.current.snapshots.values()
-        return [
-            f"the upstream {snapshot.name} is {snapshot.state}: {snapshot.problem or 'not connected yet'}"
-            for snapshot in snapshots
-            if snapshot.state is not UpstreamState.READY and snapshot.name in self.code
-        ]
 
     def writes(self, operation: str) -> bool:
         """Whether a call of this name could change the world."""
@@ -550,7 +494,3 @@ class Run:
 def _holds_files(folder: Path) -> bool:
     with os.scandir(folder) as entries:
         return any(entries)
-
-
-def _failure(error: IsthmusError) -> Failure:
-    return Failure(type(error).__name__, error.message, hint=error.hint, code=error.code)
