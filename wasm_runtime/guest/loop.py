@@ -20,6 +20,7 @@ from types import CodeType
 from typing import Any, TypeVar, cast
 
 from guest.clock import Clock
+from guest.deadlock import DEADLOCK, waiting_for_nothing
 from guest.errors import Deadlock, from_payload
 from guest.values import Encoded, decode_events, json_text, weight
 
@@ -382,18 +383,12 @@ class Loop(asyncio.BaseEventLoop):
 
     def _break_deadlock(self) -> None:
         """Nothing will ever happen: say so in whatever waits, the leaves first."""
-        mains = {id(main) for main in self._mains}
-        leaves = [_leaf(task) for task in asyncio.all_tasks(self) if id(task) not in mains]
-        stuck = [leaf for leaf in leaves if leaf is not None and type(leaf) in (asyncio.Future, Answer)]
+        stuck = waiting_for_nothing(asyncio.all_tasks(self), self._mains, (asyncio.Future, Answer))
         if not stuck:
-            main = self._mains[-1] if self._mains else None
-            leaf = _leaf(main) if isinstance(main, asyncio.Task) else main
-            stuck = [] if leaf is None else [leaf]
-        if not stuck:
-            raise Deadlock(_DEADLOCK)
-        for leaf in stuck:
-            if not leaf.done():
-                leaf.set_exception(Deadlock(_DEADLOCK))
+            raise Deadlock(DEADLOCK)
+        for future in stuck:
+            if not future.done():
+                future.set_exception(Deadlock(DEADLOCK))
 
     # -- what programs ask of a loop
 
@@ -486,22 +481,6 @@ class Loop(asyncio.BaseEventLoop):
         self._timer_cancelled_count = 0
         self._stopping = False
         self._spins = 0
-
-
-_DEADLOCK = (
-    "deadlock: this waits for something that nothing will ever bring about "
-    "(no call is under way, no timer runs, and no other task can go on)"
-)
-
-
-def _leaf(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:
-    """The future, which is no task, that a task waits for in the end."""
-    waiter: asyncio.Future[Any] | None = task
-    for _ in range(1000):
-        if not isinstance(waiter, asyncio.Task):
-            return waiter
-        waiter = waiter._fut_waiter  # type: ignore[attr-defined]
-    return None
 
 
 async def _awaiting(awaitable: Awaitable[T]) -> T:
