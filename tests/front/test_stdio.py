@@ -74,6 +74,8 @@ class Client:
         self._from_wire, self._outgoing = os.pipe()
         self._answers = os.fdopen(self._from_wire, "rb")
         self.wire = Wire(self._incoming, self._outgoing)
+        self._reader = self.wire.start()
+        self._left = False
 
     def say(self, *messages: Any) -> None:
         for message in messages:
@@ -84,13 +86,18 @@ class Client:
             return json.loads(await anyio.to_thread.run_sync(self._answers.readline, abandon_on_cancel=True))
 
     def leave(self) -> None:
-        os.close(self._to_wire)
+        if not self._left:
+            os.close(self._to_wire)
+        self._left = True
 
     def deafen(self) -> None:
         """Listen no more, but stay."""
         self._answers.close()
 
     def close(self) -> None:
+        """Leave, and wait until nobody reads any more: the number of a descriptor that is closed is given again."""
+        self.leave()
+        self._reader.join(SOON)
         self._answers.close()
         os.close(self._incoming)
         os.close(self._outgoing)
@@ -100,7 +107,6 @@ class Client:
 async def served(house: House, *, early: tuple[Any, ...] = ()) -> AsyncIterator[Client]:
     """A client whose server ends when it has left. `early` is said before there is a session."""
     client = Client(house)
-    client.wire.start()
     client.say(*early)
     try:
         with anyio.fail_after(SOON):

@@ -25,8 +25,10 @@ class Client:
         self._incoming, self.to_wire = os.pipe()
         self.from_wire, self._outgoing = os.pipe()
         self._rest = b""
+        self._left = False
         self.news = threading.Semaphore(0)
         self.wire = Wire(self._incoming, self._outgoing)
+        self._reader = self.wire.start()
 
     def say(self, *messages: Any) -> None:
         for message in messages:
@@ -49,17 +51,24 @@ class Client:
                 assert self.news.acquire(timeout=SOON), "nothing arrived in time"
 
     def leave(self) -> None:
-        os.close(self.to_wire)
+        if not self._left:
+            os.close(self.to_wire)
+        self._left = True
+
+    def close(self) -> None:
+        """Leave, and wait until nobody reads any more: the number of a descriptor that is closed is given again."""
+        self.leave()
+        self._reader.join(SOON)
+        for descriptor in (self.from_wire, self._incoming, self._outgoing):
+            os.close(descriptor)
 
 
 @pytest.fixture
 def client() -> Iterator[Client]:
     """A client of a wire that is read."""
     client = Client()
-    client.wire.start()
     yield client
-    for descriptor in (client.from_wire, client._incoming, client._outgoing):
-        os.close(descriptor)
+    client.close()
 
 
 @pytest.fixture
@@ -74,7 +83,6 @@ def test_the_first_requests_are_answered_before_there_is_a_session(client: Clien
     assert client.hear()["result"]["serverInfo"]["name"] == "isthmus"
     client.say({"jsonrpc": "2.0", "method": "notifications/initialized"}, request("tools/list", {}, 2))
     assert [tool["name"] for tool in client.hear()["result"]["tools"]] == ["search", "execute"]
-    client.leave()
 
 
 def test_the_session_gets_every_message_in_order_and_knows_which_have_been_answered(client: Client) -> None:
@@ -85,7 +93,6 @@ def test_the_session_gets_every_message_in_order_and_knows_which_have_been_answe
     arrived = [client.take() for _ in messages]
     assert [each.message for each in arrived if each] == messages
     assert [each.answered for each in arrived if each] == [True, False, False, True]
-    client.leave()
 
 
 def test_after_the_hand_over_nothing_is_answered_but_what_is_no_message(session: Client) -> None:
@@ -93,7 +100,6 @@ def test_after_the_hand_over_nothing_is_answered_but_what_is_no_message(session:
     assert session.hear()["error"]["code"] == -32600
     assert session.take() == Arrived(initialize(), answered=False)
     assert session.take() == Arrived(request("ping"), answered=False)
-    session.leave()
 
 
 def test_the_end_comes_after_all_that_was_said_and_stays(session: Client) -> None:
@@ -121,7 +127,6 @@ def test_a_client_that_floods_waits_and_loses_nothing(session: Client) -> None:
     seen = [session.take() for _ in range(count)]
     talking.join(SOON)
     assert [each.message["id"] for each in seen if each] == list(range(count))
-    session.leave()
 
 
 def test_lines_that_are_written_at_once_do_not_mix(session: Client) -> None:
@@ -133,7 +138,6 @@ def test_lines_that_are_written_at_once_do_not_mix(session: Client) -> None:
     assert heard == [10, 200_000, 300_000]
     for thread in writing:
         thread.join(SOON)
-    session.leave()
 
 
 def test_what_does_not_fit_at_once_is_left_to_who_can_wait(session: Client) -> None:
@@ -142,7 +146,6 @@ def test_what_does_not_fit_at_once_is_left_to_who_can_wait(session: Client) -> N
     while session.wire.try_write(b"2" * (AT_ONCE - 1) + b"\n"):
         pass  # until the pipe is full
     assert session.hear() == 1
-    session.leave()
 
 
 def test_a_client_that_does_not_listen_is_an_error_of_the_writer(session: Client) -> None:

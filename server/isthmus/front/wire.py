@@ -61,9 +61,11 @@ class Wire:
             os.dup2(2, 1)
         return wire
 
-    def start(self) -> None:
-        """Begin to read, and to answer."""
-        threading.Thread(target=self._read, name="isthmus-stdin", daemon=True).start()
+    def start(self) -> threading.Thread:
+        """Begin to read, and to answer. The thread that does so ends when the client has gone."""
+        reader = threading.Thread(target=self._read, name="isthmus-stdin", daemon=True)
+        reader.start()
+        return reader
 
     def take(self) -> Arrived | None:
         """The next message; None when the client has gone, and ever after.
