@@ -28,6 +28,7 @@ FLOORS = {
             "isthmus.coercion",
             "isthmus.validation",
             "isthmus.redaction",
+            "isthmus.compact",
             "isthmus.privacy",
             "isthmus.contracts",
             "isthmus.preflight",

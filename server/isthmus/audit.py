@@ -117,7 +117,7 @@ def facts(record: Record) -> dict[str, Any]:
     for name, value in zip(record._fields, record, strict=True):
         if isinstance(value, str):
             if value:
-                told[name] = value if len(value) <= LONGEST else _cut(value)
+                told[name] = str(value) if len(value) <= LONGEST else _cut(value)  # of an enumeration, too
         elif not isinstance(value, tuple):
             told[name] = value
         elif value:

@@ -133,7 +133,7 @@ class Gateway:
             recording.leaves(number, approved=isinstance(decision, Ask))
             under_way = True
             try:
-                answer = await self._perform(call, credential)
+                answer, large = await self._perform(call, credential)
             finally:
                 self.policy.learned(operation, terms.tally)  # errors say something, too
         except BaseException as error:
@@ -145,7 +145,7 @@ class Gateway:
                 terms.changed(told, status)
             raise
         try:
-            answer = await self._veiled(call, answer, terms)
+            answer = await self._veiled(call, answer, terms, large=large)
         finally:  # it was done, whether its answer may be seen or not
             recording.ended(number, "done", answer.warnings)
             terms.changed(told, "done")
@@ -227,18 +227,20 @@ class Gateway:
         except IsthmusError as error:
             raise self._redacted(error) from None
 
-    async def _perform(self, call: Call, credential: Credential | None) -> Answer:
+    async def _perform(self, call: Call, credential: Credential | None) -> tuple[Answer, bool]:
+        """The answer, cleaned of secrets, and whether it is large."""
         try:
             answer = await self.upstreams[call.operation.upstream].call(call, credential)
         except IsthmusError as error:
             raise self._redacted(error) from None
-        cleaned = await aside(is_large(answer.value), self.redactor.data, answer.value)
-        return Answer(cleaned, tuple(map(self.redactor.text, answer.warnings)))
+        large = is_large(answer.value)
+        cleaned = await aside(large, self.redactor.data, answer.value)
+        return Answer(cleaned, tuple(map(self.redactor.text, answer.warnings))), large
 
-    async def _veiled(self, call: Call, answer: Answer, terms: Terms) -> Answer:
+    async def _veiled(self, call: Call, answer: Answer, terms: Terms, *, large: bool) -> Answer:
         """The answer as the program may have it, which is also what is learned from."""
         if (veil := terms.veil) is not None:
-            value = await aside(is_large(answer.value), veil.taken, call.operation, answer.value)
+            value = await aside(large, veil.taken, call.operation, answer.value)
             answer = Answer(value, tuple(map(veil.shown, answer.warnings)))
         self.observe(call, answer.value)
         return answer

@@ -105,11 +105,11 @@ class Policy:
         """The verdict on an operation, whatever its arguments, for a principal, or for whom no rule names."""
         if (refused := self._outright(operation)) is not None:
             return refused
-        named = [each for each in self.rules if each.names(operation, principal or Principal()) and not each.arguments]
+        named = [each for each in self.rules if each.names(operation, principal or Principal())]
         for verdict in (Verdict.DENY, Verdict.APPROVE, Verdict.ALLOW):
-            if rule := next((each for each in named if each.verdict is verdict), None):
+            if rule := next((each for each in named if each.verdict is verdict and not each.arguments), None):
                 return self._said(operation, Judged(verdict, rule, rule.reason))
-        if any(each.names(operation, principal or Principal()) and _permits(each) for each in self.rules):
+        if any(map(_permits, named)):
             return Allow()  # with some arguments
         return self._by_effect(operation)
 
@@ -219,8 +219,9 @@ class Policy:
 
     def _leaks(self, operation: Operation, tally: Tally) -> bool:
         """Whether a call would give out what may be private, at the word of who knows whom."""
-        read = {Label.UNTRUSTED, Label.PRIVATE} <= tally.labels
-        return read and Label.SINK in self.flow.labels(operation)
+        if not self.flow.sink or not tally.labels >= {Label.UNTRUSTED, Label.PRIVATE}:
+            return False
+        return Label.SINK in self.flow.labels(operation)
 
     def _rules(self, operation: Operation) -> UpstreamRules:
         return self.upstreams.get(operation.upstream) or UpstreamRules()

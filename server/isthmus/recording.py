@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -58,7 +59,7 @@ class Recording:
     _open: int = 0  # calls without an end
     _told: int | None = None  # events in the reply to the last step, if it has one
     _seen: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _flushing: anyio.Lock = field(default_factory=anyio.Lock)
+    _flushing: anyio.Lock = field(default_factory=partial(anyio.Lock, fast_acquire=True))
 
     def __post_init__(self) -> None:
         self._pending.append(self.began)

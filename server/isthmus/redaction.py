@@ -13,6 +13,8 @@ from operator import is_
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from isthmus.compact import compact
+
 MARK = "[redacted]"
 
 MIN_SECRET = 4
@@ -25,12 +27,13 @@ _MAX_DEPTH = 200
 class Redactor:
     """Replaces secrets by a mark, in text and in plain data. Holds them: it has no repr that shows them."""
 
-    __slots__ = ("_bytes", "_forms")
+    __slots__ = ("_bytes", "_forms", "_signs")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         found = {form for secret in secrets if len(secret) >= MIN_SECRET for form in forms(secret)}
         self._forms = tuple(sorted(found, key=lambda form: (-len(form), form)))
         self._bytes = tuple(form.encode("utf-8", "surrogatepass") for form in self._forms)
+        self._signs = tuple(sign for form in self._forms if (sign := _inner(form)) is not None)
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._forms)} forms)"
@@ -44,7 +47,12 @@ class Redactor:
 
     def data(self, value: Any) -> Any:
         """Plain data (bytes anywhere) without any secret, in values and in keys; itself where it holds none."""
-        return rewritten(value, self._leaf) if self._forms else value
+        return rewritten(value, self._leaf) if self._forms and self._may_hold(value) else value
+
+    def _may_hold(self, value: Any) -> bool:
+        """Whether there can be a secret in plain data: a look at its JSON, which is quick; a closer one follows."""
+        text = _inner(value)
+        return text is None or any(map(text.__contains__, self._signs))
 
     def _leaf(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -86,6 +94,15 @@ def _mapping(value: dict[Any, Any], leaf: Leaf, key: Leaf, depth: int) -> dict[A
         new[shown if shown not in new else another(shown, new)] = rewritten(item, leaf, key, depth + 1)
     same = all(map(is_, new, value)) and all(map(is_, new.values(), value.values()))
     return value if same else new
+
+
+def _inner(value: Any) -> str | None:
+    """The JSON of a value; of a text, what stands between its quotes. None where it has none."""
+    try:
+        text = compact(value).decode()
+    except ValueError:
+        return None
+    return text[1:-1] if isinstance(value, str) else text
 
 
 def another(name: Any, taken: Container[Any]) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from isthmus.model import Call, Effect, Operation, Principal
@@ -64,12 +65,14 @@ class Rule:
         """Whether the rule is about calls of that operation by that principal, whatever their arguments."""
         return (
             operation.effect in self.effects
-            and any(fnmatchcase(principal.name, glob) for glob in self.principals)
+            and _matching(self.principals, (principal.name,)) is not None
             and matching(self.operations, operation) is not None
         )
 
     def misfits(self, call: Call) -> str:
         """Why the arguments of a call that it names do not fit; empty where they do."""
+        if not self.arguments:
+            return ""
         wires = {parameter.wire: parameter.name for parameter in call.operation.parameters}
         for name, fits in self.arguments.items():
             known = name if name in call.arguments else wires.get(name, name)
@@ -101,12 +104,21 @@ class Flow:
 
     def labels(self, operation: Operation) -> frozenset[Label]:
         """The labels of an operation."""
-        return frozenset(label for label in Label if matching(getattr(self, label.value), operation) is not None)
+        return frozenset(label for label, globs in self._said if matching(globs, operation) is not None)
+
+    @property
+    def _said(self) -> tuple[tuple[Label, tuple[str, ...]], ...]:
+        said = ((Label.UNTRUSTED, self.untrusted), (Label.PRIVATE, self.private), (Label.SINK, self.sink))
+        return tuple(each for each in said if each[1])
 
 
-def matching(globs: Iterable[str], operation: Operation) -> str | None:
+def matching(globs: tuple[str, ...], operation: Operation) -> str | None:
     """The first of the globs that matches the operation, by its id or by the upstream's own name for it."""
-    names = (operation.id, f"{operation.upstream}.{operation.original}")
+    return _matching(globs, (operation.id, f"{operation.upstream}.{operation.original}")) if globs else None
+
+
+@lru_cache(maxsize=10_000)  # every call asks the same of every rule, several times
+def _matching(globs: tuple[str, ...], names: tuple[str, ...]) -> str | None:
     return next((glob for glob in globs if any(fnmatchcase(name, glob) for name in names)), None)
 
 

@@ -75,8 +75,10 @@ async def opened_house(
             Bounds(limits.executions, limits.executions_each, limits.queue, limits.queue_each, starts_at_once())
         )
         journals = JournalFile(data / "journal.db", KeptJournals(mb=1024, days=1), time.time)
+        detached = Detached(60.0)
         async with pool, anyio.create_task_group() as tasks:
             tasks.start_soon(catalogs.run)
+            tasks.start_soon(detached.run)
             tasks.start_soon(sessions.run)
             await catalogs.settled(10)
             yield ExecuteService(
@@ -88,7 +90,7 @@ async def opened_house(
                 History(journals, pool, "benchmark", lambda _: False),
                 HostOperations(catalogs, _no_search, policy.visible, lambda _: ""),
                 Approvals(ApprovalFile(None, time.time), 60.0),
-                Detached(60.0),
+                detached,
                 limits,
                 Sources(
                     lambda kind: f"{kind}-{secrets.token_hex(8)}",

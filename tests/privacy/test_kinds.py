@@ -1,12 +1,13 @@
 """What is of a kind is found by its form, and by its check digits where it has them."""
 
 import time
+from datetime import datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.privacy.kinds import KINDS, find, luhn, mod97, same
+from isthmus.privacy.kinds import KINDS, find, luhn, may_hold, mod97, same
 
 
 def found(text: str, *kinds: str) -> list[tuple[str, str]]:
@@ -77,3 +78,20 @@ def test_a_hostile_text_takes_linear_time(unit: str) -> None:
         return time.process_time() - started
 
     assert min(seconds(160_000) for _ in range(2)) < 40 * max(seconds(16_000), 0.01)
+
+
+@given(
+    st.datetimes(timezones=st.none() | st.timezones()).map(lambda time: time.replace(fold=0)),
+    st.sampled_from(["T", " "]),
+    st.sampled_from(["", "Z"]),
+)
+def test_a_time_is_of_no_kind_and_is_not_searched(time: datetime, between: str, zone: str) -> None:
+    text = time.replace(tzinfo=None).isoformat(between) + zone if zone else time.isoformat(between)
+    if len(text) <= len("2026-01-01T00:00:00.000000+00:00"):  # offsets of seconds are of no calendar in use
+        assert not may_hold(text)
+    assert not [each for finder in KINDS.values() for each in finder(text)]
+
+
+def test_what_only_begins_like_a_time_is_searched() -> None:
+    assert found("2026-03-04T10:11:12.4111111111111111", "card") == [("card", "4111111111111111")]
+    assert found("2026-03-04 ada@example.com", "email") == [("email", "ada@example.com")]

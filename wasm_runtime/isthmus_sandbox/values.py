@@ -59,14 +59,15 @@ def is_large(value: Any, most: int = 20_000) -> bool:
     To read or to write such a one takes long enough to be noticed by others.
     """
     waiting, seen = [value], 0
-    while waiting and seen <= most:
-        item = waiting.pop()
-        if isinstance(item, str | bytes):
-            seen += len(item) // 1_000
-        elif isinstance(item, dict | list):
+    for item in waiting:  # which grows meanwhile
+        kind = type(item)
+        if kind is dict or kind is list:
             seen += len(item)
-            if seen <= most:
-                waiting += item.values() if isinstance(item, dict) else item
+            if seen > most:
+                return True
+            waiting.extend(item.values() if kind is dict else item)
+        elif (kind is str or kind is bytes) and len(item) >= 1_000:
+            seen += len(item) // 1_000
     return seen > most
 
 

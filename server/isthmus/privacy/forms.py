@@ -15,6 +15,7 @@ import html
 import json
 import re
 from collections.abc import Container, Iterator
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 from isthmus.redaction import base64_forms
@@ -83,6 +84,22 @@ class Forms:
             if token and (only is None or token in only) and (length >= EMBEDDED or _is_word(low, at, end)):
                 return end
         return 0
+
+
+def joined(value: Any) -> str:
+    """All texts of plain data, names of objects and bytes among them, each on a line of its own."""
+    waiting, texts = [value], []
+    for item in waiting:  # which grows meanwhile
+        if isinstance(item, str):
+            texts.append(item)
+        elif isinstance(item, dict):
+            waiting.extend(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple):
+            waiting.extend(item)
+        elif isinstance(item, bytes):
+            texts.append(item.decode("utf-8", "surrogateescape"))
+    return "\n".join(texts)
 
 
 def _forms(value: str) -> Iterator[str]:

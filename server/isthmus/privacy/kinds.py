@@ -44,11 +44,14 @@ def find(text: str, kinds: Container[str]) -> list[Found]:
 
 
 _SIGNS = re.compile(r"@|:[^:]*:|[0-9]\.[0-9]|[0-9](?:[^0-9]{0,3}[0-9]){5}")
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
+)
 
 
 def may_hold(text: str) -> bool:
-    """Whether a text can hold anything of any kind: a quick look, which most texts do not pass."""
-    return len(text) >= SHORTEST and _SIGNS.search(text) is not None
+    """Whether a text can hold anything of any kind: a quick look, which most texts do not pass, and no mere time."""
+    return len(text) >= SHORTEST and _SIGNS.search(text) is not None and _TIME.fullmatch(text) is None
 
 
 def same(text: str) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from isthmus.errors import LimitExceeded
-from isthmus.privacy.forms import SHORTEST, Forms
+from isthmus.privacy.forms import SHORTEST, Forms, joined
 from isthmus.privacy.kinds import same
 
 Scalar = str | int | float | bool | bytes
@@ -167,10 +167,12 @@ class Vault:
             return self._numbers.get(value, value)
         return self._raw(value, None) if kind is bytes else value
 
-    @property
-    def hides(self) -> bool:
-        """Whether there is anything that programs must not see."""
-        return bool(self._sealed)
+    def may_seal(self, value: Any) -> bool:
+        """Whether there can be anything in plain data that programs must not see: a look at all its texts at once."""
+        if not self._sealed:
+            return False
+        text = joined(value)
+        return self._forms.text(text, self._sealed) is not text
 
     def _replaced(self, text: str, only: Container[str] | None) -> str:
         """The text with tokens for values; what are tokens already stays as it is."""

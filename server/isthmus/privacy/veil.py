@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from isthmus.errors import InvalidArguments, IsthmusError, LimitExceeded, Refused, UpstreamError
 from isthmus.model import Call, CallRecord, Operation, Report
-from isthmus.privacy.kinds import Found, find
+from isthmus.privacy.kinds import Found, find, may_hold
 from isthmus.privacy.paths import Key, Path, State, below
 from isthmus.privacy.rules import TEXT, Field, Rules
 from isthmus.privacy.vault import Met, Vault
@@ -69,7 +69,7 @@ class Veil:
         """
         value = self._reader(operation).read(value)
         self._settle()
-        return rewritten(value, self.vault.sealing) if self.vault.hides else value
+        return rewritten(value, self.vault.sealing) if self.vault.may_seal(value) else value
 
     def released(self, call: Call) -> Call:
         """The call with values in the place of tokens, in its own upstream's spelling where that has one.
@@ -235,6 +235,22 @@ class _Scope:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    """A place of an answer: how far each path has come there, and what the fields say of it and of all below."""
+
+    states: list[State]
+    scope: _Scope
+    below: dict[Key, _Place] = field(default_factory=dict)  # by keys that a path names, and by OTHER
+
+
+_OTHER: Key = -1
+"""Stands for all keys that no path names: they all lead to the same place."""
+
+_MOST_NAMES = 1_000
+"""Names in objects that are remembered to hold nothing."""
+
+
 @dataclass(slots=True)
 class _Reader:
     """Reads the answers of one operation: finds what is private in them."""
@@ -243,60 +259,70 @@ class _Reader:
     upstream: str
     fields: tuple[Field, ...]
     _paths: list[Path] = field(init=False)
-    _begin: list[State] = field(init=False)
-    _whole: _Scope = field(init=False)
-    _scopes: dict[tuple[int, ...], _Scope] = field(default_factory=dict)
+    _named: frozenset[Key] = field(init=False)
+    _top: _Place = field(init=False)
+    _harmless: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._paths = [each.path for each in self.fields]
-        self._begin = [(number, 0) for number, path in enumerate(self._paths) if path]
-        self._whole = _Scope.of(tuple(each for each in self.fields if not each.path))
+        self._named = frozenset(key for path in self._paths for step in path for key in step.keys or ())
+        begin = [(number, 0) for number, path in enumerate(self._paths) if path]
+        self._top = _Place(begin, _Scope.of(tuple(each for each in self.fields if not each.path)))
 
     def read(self, value: Any) -> Any:
         """The answer with tokens in the place of what is sealed; itself where nothing is."""
-        return self._visit(value, self._begin, self._whole, 0)
+        return self._visit(value, self._top, 0)
 
-    def _visit(self, value: Any, states: list[State], scope: _Scope, depth: int) -> Any:
+    def _visit(self, value: Any, place: _Place, depth: int) -> Any:
         kind = type(value)
-        if kind is str and not scope.called:
-            return self._text(value, scope)
+        if kind is str and not place.scope.called:
+            return self._text(value, place.scope) if _may_hold(value) else value
         if kind is dict or kind is list:
             if depth > MAX_DEPTH:
                 return MARK
-            return (self._mapping if kind is dict else self._listed)(value, states, scope, depth)
-        return self._leaf(value, scope)
+            return self._mapping(value, place, depth) if kind is dict else self._listed(value, place, depth)
+        return self._leaf(value, place.scope)
 
-    def _below(self, states: list[State], scope: _Scope, key: Key) -> tuple[list[State], _Scope]:
-        standing, reached = below(self._paths, states, key)
-        return standing, self._within(scope, reached) if reached else scope
+    def _below(self, place: _Place, key: Key) -> _Place:
+        """One step down, from where a path goes on."""
+        known = key if key in self._named else _OTHER
+        if (there := place.below.get(known)) is None:
+            there = place.below[known] = self._stepped(place, known)
+        return there
 
-    def _within(self, scope: _Scope, reached: list[int]) -> _Scope:
-        address = (id(scope), *reached)
-        if address not in self._scopes:
-            self._scopes[address] = _Scope.of((*scope.fields, *(self.fields[number] for number in reached)))
-        return self._scopes[address]
+    def _stepped(self, place: _Place, key: Key) -> _Place:
+        standing, reached = below(self._paths, place.states, key)
+        fields = (*place.scope.fields, *(self.fields[number] for number in reached))
+        return _Place(standing, _Scope.of(fields) if reached else place.scope)
 
-    def _listed(self, value: list[Any], states: list[State], scope: _Scope, depth: int) -> list[Any]:
-        new = []
-        for at, item in enumerate(value):
-            standing, within = self._below(states, scope, at) if states else (states, scope)
-            new.append(self._visit(item, standing, within, depth + 1))
+    def _listed(self, value: list[Any], place: _Place, depth: int) -> list[Any]:
+        if place.states:
+            new = [self._visit(item, self._below(place, at), depth + 1) for at, item in enumerate(value)]
+        else:
+            new = [self._visit(item, place, depth + 1) for item in value]
         return value if all(map(is_, new, value)) else new
 
-    def _mapping(self, value: dict[str, Any], states: list[State], scope: _Scope, depth: int) -> dict[str, Any]:
+    def _mapping(self, value: dict[str, Any], place: _Place, depth: int) -> dict[str, Any]:
         new: dict[str, Any] = {}
         changed = False
         for key, item in value.items():
-            standing, within = self._below(states, scope, key) if states else (states, scope)
-            seen = self._visit(item, standing, within, depth + 1)
-            name = self._text(key, scope)
+            seen = self._visit(item, self._below(place, key) if place.states else place, depth + 1)
+            name = key if key in self._harmless else self._name(key, place.scope)
             changed = changed or name is not key or seen is not item
             new[name if name not in new else another(name, new)] = seen
         return new if changed else value
 
+    def _name(self, name: str, scope: _Scope) -> str:
+        """A name in an object; names are mostly the same few, and hold nothing."""
+        if type(name) is not str or _may_hold(name):
+            return self._text(name, scope)
+        if len(self._harmless) < _MOST_NAMES:
+            self._harmless.add(name)
+        return name
+
     def _leaf(self, value: Any, scope: _Scope) -> Any:
         if not scope.called or value is None or value == "":
-            return self._parts(value, scope)
+            return value if type(value) in _HOLDS_NOTHING else self._parts(value, scope)
         seen = self._parts(value, scope)
         # What programs may see but for a part of it could not be recognised afterwards.
         sealed = scope.seals or seen is not value
@@ -304,17 +330,19 @@ class _Reader:
         return token if sealed else value
 
     def _parts(self, value: Any, scope: _Scope) -> Any:
+        if type(value) is int:
+            return self._number(value, scope) if value >= 10**12 else value
         if isinstance(value, str):
             return self._text(value, scope)
         if isinstance(value, bytes):
             text = value.decode("utf-8", "surrogateescape")
             new = self._text(text, scope)
             return value if new is text else new.encode("utf-8", "surrogateescape")
-        return self._number(value, scope) if type(value) is int else value
+        return value
 
     def _number(self, value: int, scope: _Scope) -> Any:
         """A number of a card is one without quotes, too."""
-        for each in find(str(value), scope.kinds) if value >= 10**12 else ():
+        for each in find(str(value), scope.kinds):
             token = self.veil.vault.token(
                 value, each.kind.upper(), self.upstream, key=each.same, sealed=each.kind in scope.sealed
             )
@@ -327,3 +355,11 @@ class _Reader:
         if "[" in text and vault.pattern.search(text):
             text = vault.pattern.sub(lambda match: vault.token(match[0], TEXT, "", key=f"text:{match[0]}"), text)
         return self.veil.tokens_in(text, scope.kinds, self.upstream, sealed=scope.sealed) if scope.kinds else text
+
+
+_HOLDS_NOTHING = frozenset({type(None), bool, float})
+
+
+def _may_hold(text: str) -> bool:
+    """Whether there can be a token, or anything of any kind, in a text: a quick look, which most do not pass."""
+    return "[" in text or may_hold(text)

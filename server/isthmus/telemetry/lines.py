@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.audit import Record, facts
+from isthmus.compact import compact
 from isthmus.errors import ConfigurationError, InternalError
 from isthmus.redaction import Redactor
 
@@ -154,17 +155,17 @@ class AuditFile:
 def line(told: Mapping[str, Any], redactor: Redactor) -> bytes:
     """Facts as one line, without any secret."""
     written = {**told, "at": _stamp(told["at"])}
-    text = _json(written)
-    if redactor.text(text) is not text:  # rare, and the place in the text may be a number or a name
-        text = _json(redactor.data(written))
-    return text.encode()
+    return _json(redactor.data(written)) + b"\n"
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))  # ASCII: no character of another's can end a line
 
 
-def _json(value: Mapping[str, Any]) -> str:
-    return _ENCODER.encode(value) + "\n"
+def _json(value: Mapping[str, Any]) -> bytes:
+    with contextlib.suppress(ValueError):
+        if (text := compact(value)).isascii():
+            return text
+    return _ENCODER.encode(value).encode()
 
 
 def _stamp(at: float) -> str:
