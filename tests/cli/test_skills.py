@@ -85,7 +85,7 @@ def test_an_edit_that_does_not_stand_alone_is_not_saved(
 
 
 def test_skills_are_carried_elsewhere_and_are_to_be_reviewed_there(config: str, capsys: Out, tmp_path: Path) -> None:
-    assert told(capsys, config, "export", str(tmp_path / "out")).startswith("1 skills in")
+    assert told(capsys, config, "export", str(tmp_path / "out")).startswith("1 skill in")
     assert "is there already" in told(capsys, config, "export", str(tmp_path / "out"), code=2)
     assert told(capsys, config, "delete", "double") == "double is gone\n"
     assert "no skill is saved" in told(capsys, config, "list")

@@ -212,7 +212,7 @@ def _export(shelf: Shelf, arguments: argparse.Namespace) -> int:
     except OSError as error:
         problem = f"skills cannot be written here: {error.strerror}"
         raise ConfigurationError(problem, file=str(arguments.folder), remedy="name another folder") from None
-    say(f"{len(names):,} skills in {arguments.folder}")
+    say(f"{len(names):,} {'skill' if len(names) == 1 else 'skills'} in {arguments.folder}")
     return 0
 
 
