@@ -240,10 +240,10 @@ async def run(case: Case, attacks: Path, folder: Path, upstreams: Sequence[str] 
 
 def _victims(record: Path, case: Case) -> dict[str, Any]:
     script = str(ROOT / "tests" / "simulators" / "mcp_server_recorder.py")
-    said = {name: {"effects": effects} for name, effects in READS.items()}
+    said: dict[str, dict[str, Any]] = {name: {"effects": effects} for name, effects in READS.items()}
     return {
         name: {"command": [sys.executable, script, str(record), name, *tools], **said.get(name, {})}
-        | (case.demo if name == "demo" else {})
+        | (dict(case.demo) if name == "demo" else {})
         for name, tools in VICTIMS.items()
     }
 

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import anyio
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp.client.client import ConnectMode
+from mcp.client.session import ElicitationFnT
 from mcp_types import CallToolResult, TextContent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -89,16 +90,22 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    configuration: Mapping[str, Any], folder: Path, *, mode: ConnectMode = "auto", **environment: str
+    configuration: Mapping[str, Any],
+    folder: Path,
+    *,
+    mode: ConnectMode = "auto",
+    person: ElicitationFnT | None = None,
+    **environment: str,
 ) -> AsyncIterator[Served]:
-    """The server of a configuration, with a client connected to it. `folder` takes its files."""
+    """The server of a configuration, with a client connected to it. `folder` takes its files; `person` can be asked."""
     command = serve_command(configuration, folder)
     wire, log = folder / "wire.jsonl", folder / "stderr.log"
     # `tee` keeps the very bytes that the client gets: its own stdout, which is the file, it writes first.
     script = ["-c", '{ wire=$1; shift; "$@" | tee /dev/fd/3 > "$wire"; } 3>&1', "sh", str(wire), *command]
     parameters = StdioServerParameters(command="sh", args=script, env=server_environment(**environment))
     with log.open("w") as errors:
-        async with Client(stdio_client(parameters, errlog=errors), mode=mode, cache=None) as client:
+        transport = stdio_client(parameters, errlog=errors)
+        async with Client(transport, mode=mode, cache=None, elicitation_callback=person) as client:
             yield Served(client, folder / "isthmus.yaml", log, wire)
 
 

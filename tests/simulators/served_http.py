@@ -24,6 +24,7 @@ import anyio.abc
 import httpx2
 from mcp import Client
 from mcp.client.client import ConnectMode
+from mcp.client.session import ElicitationFnT
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.simulators.served import ROOT, SOON, Served, server_environment
@@ -51,11 +52,13 @@ class Listening:
     process: anyio.abc.Process
 
     @asynccontextmanager
-    async def client(self, user: str, mode: ConnectMode = "auto", token: str | None = None) -> AsyncIterator[Served]:
-        """A client that comes with a user's token, or another one."""
+    async def client(
+        self, user: str, mode: ConnectMode = "auto", token: str | None = None, person: ElicitationFnT | None = None
+    ) -> AsyncIterator[Served]:
+        """A client that comes with a user's token, or another one. `person` can be asked."""
         async with self.http(token or token_of(user)) as http:
             transport = streamable_http_client(self.url, http_client=http)
-            async with Client(transport, mode=mode, cache=None) as client:
+            async with Client(transport, mode=mode, cache=None, elicitation_callback=person) as client:
                 yield Served(client, self.config, self.log_file, Path(os.devnull))
 
     def http(self, token: str | None = None) -> httpx2.AsyncClient:

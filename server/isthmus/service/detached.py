@@ -96,6 +96,7 @@ class Detached:
                 if held.pausing.idle:
                     with anyio.move_on_after(SETTLE):
                         await held.ended.wait()
+                    await held.pausing.keep()  # this server may be gone when somebody comes back
                     if held.pausing.idle and not held.ended.is_set():
                         self._leave(held)
                         return None

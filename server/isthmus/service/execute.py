@@ -99,7 +99,7 @@ class ExecuteService:
 
         async def work() -> Report:
             with self.admission.join(principal) as ticket:
-                notes = await self.history.news(principal)
+                notes = await self.history.news(principal, session)
                 found, continues = await self._session(principal, session)
                 self._refuse_if_waiting(principal, found)
                 run = Run(self, found, ticket, execution, code, seconds, continues, client, pausing, notes=notes)
@@ -167,7 +167,7 @@ class Run:
     questions: set[str] = field(default_factory=set)  # ids of all that were asked
 
     def __post_init__(self) -> None:
-        self.pausing.ticket = self.ticket
+        self.pausing.ticket, self.pausing.keep = self.ticket, self._kept
         approver = None if self.client.consent is None else self
         self.terms = Terms(self.execution, self.session.handle, approver)
 
@@ -236,6 +236,10 @@ class Run:
         if self.recording is None:
             raise RuntimeError("nothing has begun")
         return self.recording
+
+    async def _kept(self) -> None:
+        if self.recording is not None:
+            await self.recording.flush()
 
     async def _continuation(self) -> Continuation | None:
         if not self.continues:

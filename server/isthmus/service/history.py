@@ -31,6 +31,7 @@ from isthmus.journal import (
 )
 from isthmus.model import Principal
 from isthmus.ports import Guest, JournalStore, Sandbox
+from isthmus.render.results_text import count
 from isthmus.replay import Diverged, NotRepeatable, run_again
 from isthmus.service.sessions import Session
 from isthmus_sandbox.protocol import GuestLost, SandboxUnavailable
@@ -109,12 +110,17 @@ class History:
         if at_work or not await self.store.claim(execution, self.owner, self.alive):
             raise Refused(f"{execution} is still running", remedy="wait for its result, or for its end")
 
-    async def news(self, principal: Principal) -> list[str]:
-        """What the principal is to hear at the start: what was interrupted, or may have gone unheard, in a crash."""
+    async def news(self, principal: Principal, named: str | None = None) -> list[str]:
+        """What the principal is to hear at the start: what was interrupted, or may have gone unheard, in a crash.
+
+        Of an execution that he has `named` he knows.
+        """
         if principal in self._told:
             return []
         self._told.add(principal)
-        latest = await self.store.summaries(principal=principal.name, limit=10)
+        latest = [
+            each for each in await self.store.summaries(principal=principal.name, limit=10) if each.execution != named
+        ]
         unheard = [
             f"{each.execution} had ended when its server crashed; if you have not had its result, "
             f'session="{each.execution}" and empty code give it again'
@@ -122,7 +128,7 @@ class History:
             if each.ok is not None and self.crashed(each.owner)
         ]
         return unheard + [
-            f"{each.execution} was interrupted when its server ended, after {each.calls} calls; "
+            f"{each.execution} was interrupted when its server ended, after {count(each.calls, 'call')}; "
             f'to go on where it stood, pass session="{each.execution}" and empty code'
             for each in latest
             if each.ok is None and each.owner != self.owner and not self.alive(each.owner)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -11,9 +11,13 @@ import anyio
 from isthmus.service.admission import Ticket
 
 
+async def nothing_to_keep() -> None:
+    """Before an execution has done anything, there is nothing to put into the store."""
+
+
 @dataclass(slots=True, eq=False)
 class Pausing:
-    """Of one execution. `under_way` counts its calls that go on meanwhile."""
+    """Of one execution. `under_way` counts its calls that go on meanwhile; `keep` has all that it did in the store."""
 
     execution: str
     ticket: Ticket | None = None
@@ -22,6 +26,7 @@ class Pausing:
     waiting: int = 0
     under_way: int = 0
     news: anyio.Event = field(default_factory=anyio.Event)
+    keep: Callable[[], Awaitable[None]] = nothing_to_keep
     _left: float = 0.0
 
     @asynccontextmanager
