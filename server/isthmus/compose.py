@@ -262,6 +262,7 @@ def _assembled(
         log,
         _holding(configuration, base, log),
         files.share,
+        files.relations,
     )
     sandbox = Pool(_pool_settings(limits, data / "run"), progress=log)
     workspaces = Workspaces(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from isthmus_sandbox.protocol import Failure
 
@@ -42,10 +42,15 @@ class Dialect(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SchemaDocument:
-    """The document in which local references (`#/components/schemas/Pet`) are looked up."""
+    """The document in which local references (`#/components/schemas/Pet`) are looked up.
+
+    Where it is read in pieces, when they are needed, `content` is all of its text, as JSON: for who looks for
+    something in it without reading it.
+    """
 
     root: Mapping[str, Any]
     dialect: Dialect = Dialect.JSON_SCHEMA
+    content: bytes = field(default=b"", repr=False)
 
     def resolve(self, reference: str) -> Any:
         """The node that a local JSON pointer names.
@@ -95,6 +100,10 @@ class Route:
     path: str
 
 
+Details = tuple[tuple[Parameter, ...], JsonSchema | None]
+"""What an operation takes and gives: its `parameters` and its `output`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One thing that an upstream can do.
@@ -103,6 +112,9 @@ class Operation:
     Parameters stand in the order in which a stub shows them: the required ones first.
 
     `effect` is what counts. `claim` is what the upstream calls it, where that is milder and is not believed.
+
+    Of thousands of operations few are ever called or shown, so that `late` ones read their details when these are
+    first asked for, and keep them. Such details are the same whenever they are read: the operation is a value still.
     """
 
     id: str  # `github.issues.create`: Python identifiers joined by dots, the first is the upstream
@@ -121,11 +133,40 @@ class Operation:
     held: str = ""  # why it is held back until the operator accepts it: `has changed since it was locked (...)`
     observed: int = 0  # how many answers `output` was learned from; 0 where the upstream declares it
     claim: Effect | None = None
+    details: Callable[[], Details] | None = field(default=None, compare=False, repr=False)  # of a late one
 
     @property
     def declared(self) -> Effect:
         """What the upstream calls it, proven or not: part of its contract, and no authority."""
         return self.claim or self.effect
+
+    @classmethod
+    def late(cls, details: Callable[[], Details], **said: Any) -> Operation:
+        """An operation whose parameters and output are given by `details`; `said` are its other fields."""
+        operation = cls(**said, parameters=(), details=details)
+        for name in _DETAILS:
+            object.__delattr__(operation, name)
+        return operation
+
+    def having(self, **said: Any) -> Operation:
+        """The same operation with other values of some fields, late if it is late. See `dataclasses.replace`."""
+        kept = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _DETAILS} | said
+        if self.details is not None and _DETAILS.isdisjoint(said):
+            return Operation.late(**kept)
+        return Operation(**{"parameters": self.parameters, "output": self.output, **kept, "details": None})
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What stands in no slot: the details of a late operation, the first time."""
+            if name not in _DETAILS or self.details is None:
+                raise AttributeError(name)
+            for each, value in zip(("parameters", "output"), self.details(), strict=True):
+                object.__setattr__(self, each, value)
+            return getattr(self, name)
+
+
+_DETAILS = frozenset({"parameters", "output"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,5 +308,9 @@ class Report:
 
 def digest(value: object) -> str:
     """A stable hash of plain data (SHA-256, hexadecimal), for addressing calls and catalogs."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=repr)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else repr(value)

@@ -6,7 +6,7 @@ Deny wins. What is not allowed is refused, and every refusal says who can change
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from isthmus.model import Call, Effect, Operation, Principal
@@ -78,9 +78,9 @@ class Policy:
         rules = self._rules(operation)
         for glob, said in rules.effects.items():
             if _fits(glob, operation):
-                return replace(operation, effect=said, claim=None)
+                return operation.having(effect=said, claim=None)
         if rules.believes and operation.claim is not None:
-            return replace(operation, effect=operation.claim, claim=None)
+            return operation.having(effect=operation.claim, claim=None)
         return operation
 
     def visible(self, operation: Operation) -> bool:

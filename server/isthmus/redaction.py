@@ -45,6 +45,10 @@ class Redactor:
                 text = text.replace(form, MARK)
         return text
 
+    def holds(self, content: bytes) -> bool:
+        """Whether a secret stands in a text in UTF-8, in one of the forms that are taken out."""
+        return any(form in content for form in self._bytes)
+
     def data(self, value: Any) -> Any:
         """Plain data (bytes anywhere) without any secret, in values and in keys; itself where it holds none."""
         return rewritten(value, self._leaf) if self._forms and self._may_hold(value) else value

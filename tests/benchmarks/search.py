@@ -77,7 +77,7 @@ async def _ready(paths: dict[str, Path], folder: Path) -> tuple[float, int, floa
         )
         for name, path in paths.items()
     }
-    catalogs = Catalogs(upstreams, lambda each: each, lambda _: True, share=files.share)
+    catalogs = Catalogs(upstreams, lambda each: each, lambda _: True, share=files.share, relations=files.relations)
     late = [0.0]
 
     async def beat() -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from isthmus.catalog.relations import Relations
 from isthmus.catalog.share import Share
 from isthmus.errors import ConfigurationError
+from isthmus.model import Effect
 from isthmus.openapi.packed import ReadDocument
 from isthmus.stores.catalogs import CatalogFiles
 from isthmus.stores.kept import kept, opened
@@ -51,7 +53,7 @@ async def test_schemas_of_an_opened_document_are_parts_of_it(files: CatalogFiles
     (operation,) = opened_again.compiled.operations
     (written,) = opened_again.document.root["paths"]["/pets"]["get"]["parameters"]
     assert operation.parameters[0].schema is written["schema"]
-    assert operation.document.root is opened_again.document.root
+    assert operation.document is opened_again.document.schemas
 
 
 async def test_another_document_another_name_and_another_credential_are_read_anew(files: CatalogFiles) -> None:
@@ -105,11 +107,15 @@ async def test_a_large_document_is_read_by_a_child_and_says_the_same(files: Cata
     children = CatalogFiles(tmp_path / "children", told.append, large=1, many=1)
     here, there = await read(files), await read(children)
     share = await children.share(there.key, there.compiled.operations, [0])
+    relations = await children.relations(there.key, there.compiled.operations)
     assert there.compiled == here.compiled
     assert share == Share.read(here.compiled.operations)
     said = [line.partition(" took")[0] for line in told]
-    assert said == ["pets: reading its document", "pets: indexing 1 operations"]
-    assert len(files_in(children)) == 2
+    assert said == ["pets: reading its document", "pets: indexing 1 operations", "pets: relating 1 operations"]
+    assert relations.packed(here.compiled.operations) == Relations.build(here.compiled.operations).packed(
+        here.compiled.operations
+    )
+    assert len(files_in(children)) == 3
 
 
 async def test_what_is_wrong_with_a_document_is_told_also_where_a_child_finds_it(tmp_path: Path) -> None:
@@ -122,6 +128,14 @@ async def test_a_share_belongs_to_the_operations_that_are_seen(files: CatalogFil
     one = await files.share(found.key, found.compiled.operations, [0])
     none = await files.share(found.key, (), [])
     assert (len(one), len(none)) == (1, 0)
+    assert len(files_in(files)) == 3
+
+
+async def test_relations_belong_to_the_effects_that_the_operator_gave(files: CatalogFiles) -> None:
+    found = await read(files)
+    writing = [each.having(effect=Effect.WRITE) for each in found.compiled.operations]
+    for operations in (found.compiled.operations, writing, writing):
+        await files.relations(found.key, operations)
     assert len(files_in(files)) == 3
 
 

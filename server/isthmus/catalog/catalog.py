@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import difflib
 import heapq
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from isthmus.catalog.chains import Chains, Source
+from isthmus.catalog.chains import Source
 from isthmus.catalog.names import identifier, words
+from isthmus.catalog.relations import Relations
 from isthmus.errors import InvalidArguments
 from isthmus.model import Operation, Parameter, digest
-
-_NEARLY_ALL = 0.4
-_MANY = 12
-"""A parameter is common where so large a part of an upstream's operations take it, and at least so many."""
-
-_PAGING = frozenset({"limit", "page", "offset", "cursor", "per_page", "page_size", "pageToken", "pageSize"})
 
 _CONSIDERED = 40
 """Operations that share most words with a wrong name, and are compared with it letter by letter."""
@@ -29,21 +23,24 @@ _CONSIDERED = 40
 class Part:
     """The operations of one upstream, looked up in every way. Immutable; made once, and joined with others to catalogs.
 
-    `claims` are operations by the words of their names, None where two of them have the same. Where `chains` are None,
-    a catalog makes them when it is first asked where something comes from: a pass over the types of all answers.
+    `claims` are operations by the words of their names, None where two of them have the same. Where they or the
+    relations are not given, a catalog makes them when they are first needed.
     """
 
     operations: tuple[Operation, ...]
-    claims: Mapping[str, Operation | None] = field(repr=False)
     children: Mapping[str, tuple[str, ...]] = field(repr=False)
     groups: Mapping[str, tuple[Operation, ...]] = field(repr=False)
-    chains: Chains | None = field(default=None, repr=False)
+    claims: Mapping[str, Operation | None] | None = field(default=None, repr=False)
+    relations: Relations | None = field(default=None, repr=False)
 
     @classmethod
     def build(cls, operations: Sequence[Operation]) -> Part:
         """The part of these operations, which are all of one upstream, and have ids of their own."""
-        children = _children(each.id for each in operations)
-        return cls(tuple(operations), _claims(operations), children, _grouped(operations))
+        return cls(tuple(operations), _children(each.id for each in operations), _grouped(operations))
+
+    def related(self, relations: Relations) -> Part:
+        """The same with all that a catalog may need later; takes a while."""
+        return replace(self, claims=_claims(self.operations), relations=relations)
 
 
 class Catalog:
@@ -53,7 +50,7 @@ class Catalog:
     ()
     """
 
-    __slots__ = ("_by_id", "_chains", "_children", "_common", "_digest", "_parts", "_vocabulary")
+    __slots__ = ("_by_id", "_children", "_claims", "_digest", "_parts", "_relations", "_vocabulary")
 
     def __init__(self, parts: Iterable[Part]) -> None:
         self._parts = {part.operations[0].upstream: part for part in parts if part.operations}
@@ -63,9 +60,9 @@ class Catalog:
         )
         self._children = {path: names for part in listed for path, names in part.children.items()}
         self._children[""] = tuple(sorted(self._parts))
-        self._chains = {name: part.chains for name, part in self._parts.items() if part.chains}
+        self._claims: dict[str, Mapping[str, Operation | None]] = {}
+        self._relations: dict[str, Relations] = {}
         self._vocabulary: dict[str, list[str]] = {}
-        self._common: dict[str, frozenset[str]] = {}
         self._digest = ""
 
     @classmethod
@@ -106,11 +103,14 @@ class Catalog:
 
     def sources(self, operation: Operation, allowed: Callable[[Operation], bool] = lambda _: True) -> dict[str, Source]:
         """Where the identifiers that an operation of this catalog needs come from; see `Chains.sources`."""
-        upstream = operation.upstream
-        chains = self._chains.get(upstream)
-        if chains is None:
-            chains = self._chains[upstream] = Chains.build(self._parts[upstream].operations)
-        return chains.sources(operation, allowed)
+        return self._related(operation.upstream).chains.sources(operation, allowed)
+
+    def _related(self, upstream: str) -> Relations:
+        part = self._parts.get(upstream)
+        known = part.relations if part else Relations()
+        if known is None and (known := self._relations.get(upstream)) is None:
+            known = self._relations[upstream] = Relations.build(self._parts[upstream].operations)
+        return known
 
     def get(self, operation_id: str) -> Operation | None:
         """The operation of exactly this id."""
@@ -126,8 +126,14 @@ class Catalog:
 
     def _claimed(self, key: str) -> Operation | None:
         """The one operation whose name has these words."""
-        found = [part.claims[key] for part in self._parts.values() if key in part.claims]
+        found = [claims[key] for name, part in self._parts.items() if key in (claims := self._claims_of(name, part))]
         return found[0] if len(found) == 1 else None
+
+    def _claims_of(self, upstream: str, part: Part) -> Mapping[str, Operation | None]:
+        known = part.claims if part.claims is not None else self._claims.get(upstream)
+        if known is None:
+            known = self._claims[upstream] = _claims(part.operations)
+        return known
 
     def suggest(self, name: str, n: int = 3) -> list[str]:
         """The ids that are most like a name that does not exist, best first; empty where none is like it."""
@@ -158,10 +164,7 @@ class Catalog:
 
     def common(self, upstream: str) -> frozenset[str]:
         """Optional parameters that nearly all operations of an upstream take (`alt`, `opt_pretty`), by wire name."""
-        if upstream not in self._common:
-            operations = [each for members in self.groups(upstream).values() for each in members]
-            self._common[upstream] = _common(operations)
-        return self._common[upstream]
+        return self._related(upstream).common
 
     def groups(self, upstream: str) -> Mapping[str, tuple[Operation, ...]]:
         """The operations of an upstream by group, the groups sorted.
@@ -213,16 +216,6 @@ def bind(operation: Operation, positional: Sequence[Any], arguments: Mapping[str
         problems += [f"{parameter.name} is missing" for parameter in required if parameter.name not in bound]
         raise InvalidArguments(f"{operation.id}: {'; '.join(problems)}", hint=_signature(operation))
     return bound
-
-
-def _common(operations: Sequence[Operation]) -> frozenset[str]:
-    taken = Counter(
-        parameter.wire
-        for operation in operations
-        for parameter in operation.parameters
-        if not parameter.required and parameter.location in ("query", "header") and parameter.wire not in _PAGING
-    )
-    return frozenset(wire for wire, times in taken.items() if times >= max(_MANY, _NEARLY_ALL * len(operations)))
 
 
 def _alike(word: str, vocabulary: Iterable[str]) -> list[str]:

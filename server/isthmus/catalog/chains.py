@@ -13,13 +13,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from isthmus.catalog.names import words
-from isthmus.catalog.producers import IDENTIFYING, Producer, phrases, producers, segments, singular, step
+from isthmus.catalog.producers import (
+    IDENTIFYING,
+    Finder,
+    Producer,
+    is_identifier,
+    phrases,
+    producers,
+    segments,
+    singular,
+    step,
+)
 from isthmus.model import Operation, Parameter
 
 _SAYS_ID = re.compile(r"\b(?:ID|id|identifier)\b")
-_ASKED = frozenset(words("query q search term text keyword keywords filter"))
 _KEPT = 40
 """Producers of one noun, per upstream, that are weighed against one another."""
 
@@ -65,6 +75,55 @@ class Chains:
                 found[parameter.name] = source
         return found
 
+    def packed(self, operations: Sequence[Operation]) -> dict[str, Any]:
+        """What was found, as plain data; `operations` are those that it was built of, which it names by their place."""
+        numbers = {operation.id: place for place, operation in enumerate(operations)}
+        kept = [*self._by_noun.items(), *self._by_path.items()]
+        every = {id(producer): producer for _, found in kept for producer in found}
+        finders = {producer.operation.id: producer.finder for producer in every.values()}
+        order, places = list(finders), {key: place for place, key in enumerate(every)}
+        ranks = {operation: rank for rank, operation in enumerate(order)}
+        return {
+            "finders": [[numbers[each], finders[each].needs, finders[each].asks] for each in order],
+            "producers": [
+                [
+                    ranks[each.operation.id],
+                    each.place,
+                    None if each.fields is None else sorted(each.fields),
+                    each.nested,
+                ]
+                for each in every.values()
+            ],
+            "nouns": [[*key, [places[id(each)] for each in found]] for key, found in self._by_noun.items()],
+            "paths": [[*key, [places[id(each)] for each in found]] for key, found in self._by_path.items()],
+        }
+
+    @classmethod
+    def unpacked(cls, said: Mapping[str, Any], operations: Sequence[Operation]) -> Chains:
+        """What `packed` gave, over the same operations.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is nothing of the kind.
+        """
+        places, ranks = range(len(operations)), range(len(said["finders"]))
+        finders = [
+            Finder(operations[places.index(place)], tuple((str(wire), bool(one)) for wire, one in needs), bool(asks))
+            for place, needs, asks in said["finders"]
+        ]
+        every = [
+            Producer(
+                finders[ranks.index(rank)],
+                str(place),
+                None if fields is None else frozenset(map(str, fields)),
+                bool(nested),
+            )
+            for rank, place, fields, nested in said["producers"]
+        ]
+        chains = cls(())
+        chains._by_noun = {(up, noun): [every[each] for each in found] for up, noun, found in said["nouns"]}
+        chains._by_path = {(up, tuple(shape)): [every[each] for each in found] for up, shape, found in said["paths"]}
+        return chains
+
     def _add(self, operation: Operation) -> None:
         seen: set[str] = set()
         for noun, producer in producers(operation):
@@ -84,7 +143,7 @@ class Chains:
                 for producer, place in candidates
                 if producer.operation.id != operation.id
                 and allowed(producer.operation)
-                and not _circular(parameter, producer.operation)
+                and not _circular(parameter, producer.finder)
             ]
             if fitting:
                 return min(fitting, key=lambda pair: pair[0])[1]
@@ -118,18 +177,16 @@ def _placed(found: Sequence[Producer], fields: Sequence[str]) -> Iterator[tuple[
 def _cost(operation: Operation, parameter: Parameter, producer: Producer) -> tuple[int, bool, int, bool, int, str]:
     """What speaks against a producer: identifiers that it needs itself first, then that it looks elsewhere."""
     own = {each.wire for each in operation.parameters if each.required} - {parameter.wire}
-    needed = [each for each in producer.operation.parameters if each.required and each.wire not in own]
-    unknown = sum(_is_identifier(each) for each in needed)
-    asked = any(each.name in _ASKED for each in producer.operation.parameters)
-    path = producer.operation.route.path if producer.operation.route else producer.operation.id
-    shared = sum(each.required and each.wire in own for each in producer.operation.parameters)
-    return unknown, producer.nested, -shared, not asked, len(needed) + path.count("/"), producer.operation.id
+    finder, found = producer.finder, producer.operation
+    needed = [identifies for wire, identifies in finder.needs if wire not in own]
+    shared = len(finder.needs) - len(needed)
+    path = found.route.path if found.route else found.id
+    return sum(needed), producer.nested, -shared, not finder.asks, len(needed) + path.count("/"), found.id
 
 
-def _circular(parameter: Parameter, producer: Operation) -> bool:
+def _circular(parameter: Parameter, finder: Finder) -> bool:
     """Whether a producer wants the very thing that it is to give."""
-    wanted = {each.wire for each in producer.parameters if each.required}
-    return parameter.wire in wanted and _is_identifier(parameter)
+    return any(wire == parameter.wire for wire, _ in finder.needs) and is_identifier(parameter)
 
 
 def _nouns(operation: Operation, parameter: Parameter, segment: str) -> Iterator[str]:
@@ -169,10 +226,6 @@ def _identifiers(parameter: Parameter, noun: str) -> list[str]:
     own = "_".join(noun.split())
     kind = {"identifier": "id", "ids": "id", "identifiers": "id"}.get(last, last)
     return ["_".join(words(parameter.wire)), *([kind] if kind in IDENTIFYING else ["id"]), f"{own}_id", f"{own}id"]
-
-
-def _is_identifier(parameter: Parameter) -> bool:
-    return parameter.location == "path" or (words(parameter.wire) or [""])[-1] in IDENTIFYING
 
 
 def _parent(path: str, wire: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from isthmus.catalog.names import words
-from isthmus.model import Effect, Operation, SchemaDocument
+from isthmus.model import Effect, Operation, Parameter, SchemaDocument
 from isthmus.render.schemas import Resolved, alternatives, properties, resolved, types
 from isthmus.render.text import literal
 
@@ -39,6 +39,7 @@ _ENVELOPES = frozenset(
 )
 """Names of fields that say nothing of what is in them."""
 
+_ASKED = frozenset(words("query q search term text keyword keywords filter"))
 _FINDERS = frozenset(words("list search find query browse lookup discover get fetch read show retrieve"))
 _SELF = frozenset(words("me self current user account viewer myself whoami identity"))
 _FIELDS = 80
@@ -49,6 +50,21 @@ _DEEPEST = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Finder:
+    """An operation that looks, and what it wants for that."""
+
+    operation: Operation
+    needs: tuple[tuple[str, bool], ...]  # its required parameters by wire name, and whether each identifies something
+    asks: bool  # whether it takes words to search by
+
+    @classmethod
+    def read(cls, operation: Operation) -> Finder:
+        """The finder that an operation is."""
+        needs = tuple((each.wire, is_identifier(each)) for each in operation.parameters if each.required)
+        return cls(operation, needs, any(each.name in _ASKED for each in operation.parameters))
+
+
+@dataclass(frozen=True, slots=True)
 class Producer:
     """Where identifiers of something stand in an operation's answer.
 
@@ -56,27 +72,37 @@ class Producer:
     identifying ones; None where the answer's type is not known.
     """
 
-    operation: Operation
+    finder: Finder
     place: str
     fields: frozenset[str] | None
     nested: bool = False  # it stands under a name of its own, beside other things
+
+    @property
+    def operation(self) -> Operation:
+        """The operation that finds it."""
+        return self.finder.operation
 
 
 def producers(operation: Operation) -> Iterator[tuple[str, Producer]]:
     """What an operation gives, by the noun that it identifies; of an untyped one, what it lists by its path or name."""
     if not is_finder(operation) or _is_of_one(operation):
         return
-    nouns = own_nouns(operation)
+    nouns, finder = own_nouns(operation), Finder.read(operation)
     if operation.output is None:
         if operation.route is not None or verb_of(operation) in {"list", "search", "find"}:
-            yield from ((noun, Producer(operation, "", None)) for noun in nouns)
+            yield from ((noun, Producer(finder, "", None)) for noun in nouns)
         return
     for found in _things(operation.output, operation.document):
-        thing = Producer(operation, found.place, found.fields, bool(found.name))
+        thing = Producer(finder, found.place, found.fields, bool(found.name))
         if found.many:
             yield from ((noun, thing) for noun in (phrases(found.name) if found.name else nouns))
-        elif not any(parameter.required for parameter in operation.parameters) and _SELF.intersection(nouns[:1]):
+        elif not finder.needs and _SELF.intersection(nouns[:1]):
             yield from ((noun, thing) for noun in dict.fromkeys([*nouns, "user"]))
+
+
+def is_identifier(parameter: Parameter) -> bool:
+    """Whether a parameter says which thing is meant, by its place or its name."""
+    return parameter.location == "path" or (words(parameter.wire) or [""])[-1] in IDENTIFYING
 
 
 def is_finder(operation: Operation) -> bool:

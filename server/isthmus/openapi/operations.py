@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus.catalog.names import operation_ids, parameter_names
-from isthmus.model import Effect, JsonSchema, Operation, Parameter, Route
+from isthmus.model import Details, Effect, JsonSchema, Operation, Parameter, Route, SchemaDocument
 from isthmus.openapi.bodies import is_json
 from isthmus.openapi.document import OpenApiDocument
 from isthmus.openapi.inputs import Input, Inputs, operation_inputs
@@ -25,10 +25,16 @@ _MAX_WARNINGS = 50
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The operations of a document, and what was left out of it and why."""
+    """The operations of a document, and what was left out of it and why.
+
+    `elsewhere` are the places among them of those that name a server of their own. `places` are those of a request
+    that belong to credentials, so that they are no parameters.
+    """
 
     operations: tuple[Operation, ...]
     warnings: tuple[str, ...]
+    elsewhere: tuple[int, ...] = ()
+    places: Reserved = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +70,18 @@ def compile_operations(
     operations = tuple(
         _operation(id_, upstream, one, inputs, document) for id_, (one, inputs) in zip(ids, readable, strict=True)
     )
-    return Compiled(operations, _bounded(warnings))
+    elsewhere = [number for number, (one, _) in enumerate(readable) if "servers" in one.node or "servers" in one.item]
+    return Compiled(operations, _bounded(warnings), tuple(elsewhere), places)
 
 
-def output_schema(operation: Mapping[str, Any], document: OpenApiDocument) -> JsonSchema | None:
+def operation_details(document: SchemaDocument, route: Route, places: Reserved) -> Details:
+    """The parameters and the output of an operation that `compile_operations` found in a document, read again."""
+    item = follow(document.root["paths"][route.path], document)
+    node = follow(item[route.method.lower()], document)
+    return _details(operation_inputs(route.path, item, node, document, places), node, document)
+
+
+def output_schema(operation: Mapping[str, Any], document: SchemaDocument) -> JsonSchema | None:
     """The schema of what an operation answers in JSON when it succeeds: of its first 2xx response that has one."""
     responses = mapping_of(operation.get("responses"))
     for status in success_statuses(responses):
@@ -129,15 +143,16 @@ def _read(
 def _operation(id_: str, upstream: str, one: _Found, inputs: Inputs, document: OpenApiDocument) -> Operation:
     node = one.node
     tags = node.get("tags")
+    parameters, output = _details(inputs, node, document.schemas)
     return Operation(
         id=id_,
         upstream=upstream,
         original=one.documented or one.place,
         effect=_EFFECTS.get(one.route.method, Effect.WRITE),
-        parameters=_parameters(inputs.inputs, document),
+        parameters=parameters,
         summary=text_of(node.get("summary")) or text_of(one.item.get("summary")),
         description=text_of(node.get("description")) or text_of(one.item.get("description")),
-        output=output_schema(node, document),
+        output=output,
         document=document.schemas,
         route=one.route,
         tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
@@ -146,7 +161,11 @@ def _operation(id_: str, upstream: str, one: _Found, inputs: Inputs, document: O
     )
 
 
-def _parameters(inputs: tuple[Input, ...], document: OpenApiDocument) -> tuple[Parameter, ...]:
+def _details(inputs: Inputs, node: Mapping[str, Any], document: SchemaDocument) -> Details:
+    return _parameters(inputs.inputs, document), output_schema(node, document)
+
+
+def _parameters(inputs: tuple[Input, ...], document: SchemaDocument) -> tuple[Parameter, ...]:
     names = parameter_names([(one.wire, one.location) for one in inputs])
     return tuple(
         Parameter(name, one.wire, one.location, one.required, one.schema, _description(one, document))
@@ -154,19 +173,19 @@ def _parameters(inputs: tuple[Input, ...], document: OpenApiDocument) -> tuple[P
     )
 
 
-def _description(one: Input, document: OpenApiDocument) -> str:
+def _description(one: Input, document: SchemaDocument) -> str:
     """The parameter's own description, or that of its schema."""
     if one.description or "$ref" not in one.schema:
         return one.description or text_of(one.schema.get("description"))
     try:
-        return text_of(follow(one.schema, document.schemas).get("description"))
+        return text_of(follow(one.schema, document).get("description"))
     except LookupError:
         return ""
 
 
-def _json_schema(response: object, document: OpenApiDocument) -> JsonSchema | None:
+def _json_schema(response: object, document: SchemaDocument) -> JsonSchema | None:
     try:
-        content = mapping_of(follow(response, document.schemas).get("content"))
+        content = mapping_of(follow(response, document).get("content"))
     except LookupError:
         return None
     for media_type, node in content.items():

@@ -16,8 +16,8 @@ import anyio
 import anyio.to_thread
 
 from isthmus.catalog.catalog import Catalog, Part
-from isthmus.catalog.chains import Chains
 from isthmus.catalog.index import Index
+from isthmus.catalog.relations import Relations
 from isthmus.catalog.share import Share
 from isthmus.model import Operation, UpstreamSnapshot, UpstreamState
 from isthmus.ports import Upstream
@@ -49,6 +49,15 @@ async def share_anew(_: str, operations: Sequence[Operation], __: Sequence[int])
     return await anyio.to_thread.run_sync(Share.read, operations)
 
 
+RelationsOf = Callable[[str, Sequence[Operation]], Awaitable[Relations]]
+"""Gives the relations of operations, or has kept them. The first argument is as for `SharesOf`."""
+
+
+async def relations_anew(_: str, operations: Sequence[Operation]) -> Relations:
+    """The relations of these operations, found in a thread."""
+    return await anyio.to_thread.run_sync(Relations.build, operations)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Prepared:
     """What one upstream listed, ready to be called and searched."""
@@ -57,6 +66,7 @@ class _Prepared:
     part: Part
     seen: tuple[Operation, ...]
     share: Share
+    key: str  # what the list was made of; empty where that is not kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,8 @@ class Catalogs:
 
     `classify` gives an operation the effect that the operator decided; `visible` says what a search may show.
     `clean` takes out of a snapshot what nobody is to read; `log` takes lines for the operator. `hold` says which
-    operations are held back, and why. `share` makes an upstream's share of the index, or has kept it.
+    operations are held back, and why. `share` makes an upstream's share of the index, or has kept it; `relations` what
+    is known by looking at all of its operations.
     """
 
     upstreams: Mapping[str, Upstream]
@@ -84,6 +95,7 @@ class Catalogs:
     log: Callable[[str], None] = lambda _: None
     hold: Hold = nothing_held
     share: SharesOf = share_anew
+    relations: RelationsOf = relations_anew
     current: View = field(init=False)
     _latest: dict[str, UpstreamSnapshot] = field(init=False)
     _news: dict[str, anyio.Event] = field(init=False)
@@ -91,7 +103,7 @@ class Catalogs:
     _prepared: dict[str, _Prepared] = field(default_factory=dict)
     _joined: tuple[_Prepared, ...] = ()
     _thread: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))  # so the loop has turns
-    _unchained: anyio.Event = field(default_factory=anyio.Event)
+    _unrelated: anyio.Event = field(default_factory=anyio.Event)
     _changed: anyio.Event = field(init=False)
     _waiters: list[anyio.Event] = field(default_factory=list)
     _troubles: dict[str, str] = field(default_factory=dict)
@@ -120,7 +132,7 @@ class Catalogs:
             for name, upstream in self.upstreams.items():
                 tasks.start_soon(self._follow, name)
                 tasks.start_soon(upstream.run, self._publish)
-            tasks.start_soon(self._chain)
+            tasks.start_soon(self._relate)
             while True:
                 await self._changed.wait()
                 self._changed = anyio.Event()
@@ -186,7 +198,7 @@ class Catalogs:
                     self._show(_being_indexed(snapshot))
                 self._prepared[name] = await self._prepare(snapshot)
             self._show(snapshot)
-            self._unchained.set()
+            self._unrelated.set()
 
     def _show(self, snapshot: UpstreamSnapshot) -> None:
         self._shown[snapshot.name] = snapshot
@@ -203,24 +215,23 @@ class Catalogs:
         if len(known) >= _TOLD:
             # Documents are large and have no cycles: looking for some in them would stop the server again and again.
             gc.freeze()
-        return _Prepared(snapshot.operations, part, seen, share)
+        return _Prepared(snapshot.operations, part, seen, share, key)
 
     def _sorted(self, snapshot: UpstreamSnapshot) -> tuple[list[Operation], Part]:
         known = self._known(snapshot)
-        return known, replace(Part.build(known), chains=_NO_CHAINS)
+        return known, replace(Part.build(known), relations=_UNRELATED)
 
-    async def _chain(self) -> None:
-        """Add where identifiers come from, once all that is coming can be searched without it."""
+    async def _relate(self) -> None:
+        """Add what is known by looking at all operations, once all that is coming can be searched without it."""
         while True:
-            await self._unchained.wait()
-            self._unchained = anyio.Event()
-            await self.settled(PATIENCE)
+            await self._unrelated.wait()
+            self._unrelated = anyio.Event()
+            await self.settled(SETTLING)
             for name, prepared in list(self._prepared.items()):
-                if prepared.part.chains is _NO_CHAINS:
-                    operations = prepared.part.operations
-                    chains = await anyio.to_thread.run_sync(Chains.build, operations, limiter=self._thread)
+                if prepared.part.relations is _UNRELATED:
+                    relations = await self.relations(prepared.key, prepared.part.operations)
+                    part = await anyio.to_thread.run_sync(prepared.part.related, relations, limiter=self._thread)
                     if self._prepared.get(name) is prepared:
-                        part = replace(prepared.part, chains=chains)
                         self._prepared[name] = replace(prepared, part=part)
             self._changed.set()
 
@@ -247,10 +258,10 @@ class Catalogs:
         """The operations of an upstream, with the effects that the operator gave them, and why any is held back."""
         operations = [self.classify(operation) for operation in snapshot.operations]
         held = self.hold(snapshot.name, snapshot.operations, operations)
-        return [replace(each, held=held[each.id]) if each.id in held else each for each in operations]
+        return [each.having(held=held[each.id]) if each.id in held else each for each in operations]
 
 
-_NO_CHAINS = Chains.build(())
+_UNRELATED = Relations()
 
 
 def _being_indexed(snapshot: UpstreamSnapshot) -> UpstreamSnapshot:
@@ -262,4 +273,5 @@ def _being_indexed(snapshot: UpstreamSnapshot) -> UpstreamSnapshot:
 def _reads_the_same(known: Operation, listed: Operation) -> bool:
     """Whether what an index reads of an operation is as it was listed."""
     same = known.summary == listed.summary and known.description == listed.description
-    return same and known.parameters is listed.parameters
+    late = known.details is not None and known.details is listed.details
+    return same and (late or known.parameters is listed.parameters)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from isthmus.model import Operation, Parameter, SchemaDocument, UpstreamSnapshot
 from isthmus.redaction import Redactor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Cleaning:
     """Takes secrets out of snapshots and operations; gives back the same object where there are none.
 
@@ -17,6 +17,7 @@ class Cleaning:
     """
 
     redactor: Redactor
+    _last: tuple[SchemaDocument, bool] | None = field(default=None, repr=False)  # a document, and whether one is in it
 
     def snapshot(self, snapshot: UpstreamSnapshot) -> UpstreamSnapshot:
         """What it says of its state; the operations are left, and are cleaned one by one."""
@@ -30,13 +31,24 @@ class Cleaning:
         )
 
     def operation(self, operation: Operation) -> Operation:
-        """Its summary and its documentation, and the schemas of a tool; itself where no secret stands in them."""
+        """Its summary and its documentation, and the schemas of a tool; itself where no secret stands in them.
+
+        A late operation stays late, unless a secret stands anywhere in its document.
+        """
+        if operation.details is not None and not self._concerns(operation.document):
+            return operation
         summary, description = self.redactor.text(operation.summary), self.redactor.text(operation.description)
         parameters = tuple(map(self._parameter, operation.parameters))
         changed = any(one is not other for one, other in zip(parameters, operation.parameters, strict=True))
         if changed or summary != operation.summary or description != operation.description:
-            operation = replace(operation, summary=summary, description=description, parameters=parameters)
+            operation = operation.having(summary=summary, description=description, parameters=parameters)
         return operation if operation.route else self._tool(operation)
+
+    def _concerns(self, document: SchemaDocument) -> bool:
+        """Whether a secret stands in a document; operations of one come one after the other."""
+        if self._last is None or self._last[0] is not document:
+            self._last = document, self.redactor.holds(document.content)
+        return self._last[1]
 
     def _parameter(self, parameter: Parameter) -> Parameter:
         cleaned = self.redactor.text(parameter.description)
@@ -46,6 +58,6 @@ class Cleaning:
         data = self.redactor.data
         root: Mapping[str, object] = data(operation.document.root)
         if root is not operation.document.root:
-            operation = replace(operation, document=SchemaDocument(root, operation.document.dialect))
+            operation = operation.having(document=SchemaDocument(root, operation.document.dialect))
         parameters = tuple(replace(each, schema=data(each.schema)) for each in operation.parameters)
-        return replace(operation, parameters=parameters, output=data(operation.output))
+        return operation.having(parameters=parameters, output=data(operation.output))

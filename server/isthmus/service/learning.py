@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import anyio
@@ -71,7 +71,7 @@ class Learning:
         learned = self._known(self._key(operation, principal))
         if learned.shape == NOTHING:
             return operation
-        return replace(operation, output=schema_of(learned.shape), observed=learned.answers)
+        return operation.having(output=schema_of(learned.shape), observed=learned.answers)
 
     async def run(self) -> None:
         """Write what is new from time to time, until cancelled, and then once more."""

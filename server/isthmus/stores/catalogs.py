@@ -1,4 +1,4 @@
-"""Documents that have been read and shares of indexes, on disk: opened when they are needed again, not made again.
+"""Documents that have been read, and what follows from their operations, on disk: opened again, not made again.
 
 A file is known by a hash of what it was made of: the document, the code that read it, the kind of machine. So nothing
 in it is ever out of date, and one that is not there, not whole, or not ours is made anew. The folder must belong to its
@@ -16,15 +16,15 @@ import json
 import os
 import sys
 import time
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 import anyio.to_thread
 
+from isthmus.catalog.relations import Relations
 from isthmus.catalog.share import Share
 from isthmus.model import Operation
 from isthmus.openapi.document import read_document
@@ -41,6 +41,17 @@ LARGE = 500_000
 
 MANY = 300
 """Operations from which on a process of its own reads them for the index."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Following(Generic[T]):
+    """What follows from operations: what a child is asked for, and how it is made here, kept and opened."""
+
+    doing: str
+    job: Mapping[str, object]
+    made: Callable[[], T]
+    packed: Callable[[T], bytes]
+    opened: Callable[[bytes], T]
 
 
 @dataclass(slots=True, eq=False)
@@ -77,17 +88,36 @@ class CatalogFiles:
 
         With an empty key it is made of the operations themselves, and not kept.
         """
+        follows = _Following(
+            "indexing", {"seen": list(seen)}, lambda: Share.read(operations), Share.packed, Share.unpacked
+        )
+        return await self._follows(follows, operations, key)
+
+    async def relations(self, key: str, operations: Sequence[Operation]) -> Relations:
+        """The relations of all the operations that `key` stands for; with an empty one as for `share`."""
+        effects = [operation.effect for operation in operations]
+        follows = _Following(
+            "relating",
+            {"effects": effects},
+            lambda: Relations.build(operations),
+            lambda relations: relations.packed(operations),
+            lambda content: Relations.unpacked(content, operations),
+        )
+        return await self._follows(follows, operations, key)
+
+    async def _follows(self, follows: _Following[T], operations: Sequence[Operation], key: str) -> T:
+        """What follows from operations: opened, or else made, by a child where they are many, and kept."""
         if not key:
-            return await anyio.to_thread.run_sync(Share.read, operations)
-        own = hashlib.sha256(key.encode() + array("I", seen).tobytes()).hexdigest()
-        if share := await self._aside(self._share, own):
-            return share
+            return await anyio.to_thread.run_sync(follows.made)
+        own = hashlib.sha256(json.dumps([key, follows.doing, follows.job]).encode()).hexdigest()
+        found: T | None = await self._aside(self._followed, follows, own)
+        if found is not None:
+            return found
         if len(operations) >= self.many:
-            job = {"share": str(self._path(key)), "seen": list(seen), "to": str(self._path(own))}
-            await self._made(f"{operations[0].upstream}: indexing {len(operations):,} operations", job, b"")
-            if share := await self._aside(self._share, own):
-                return share
-        return await self._aside(self._share_here, own, operations)
+            job = {"of": str(self._path(key)), **follows.job, "to": str(self._path(own))}
+            await self._made(f"{operations[0].upstream}: {follows.doing} {len(operations):,} operations", job, b"")
+            found = await self._aside(self._followed, follows, own)
+        return found if found is not None else await self._aside(self._follows_here, follows, own)
 
     async def _aside(self, function: Callable[..., T], *arguments: object) -> T:
         """In one thread at a time: each of several would take its turn before the event loop has its own."""
@@ -119,15 +149,15 @@ class CatalogFiles:
             whole = False
         return ReadDocument(document, compiled, key if whole else "")
 
-    def _share_here(self, key: str, operations: Sequence[Operation]) -> Share:
-        share = Share.read(operations)
-        self._keep(key, share.packed())
-        return share
+    def _follows_here(self, follows: _Following[T], own: str) -> T:
+        made = follows.made()
+        self._keep(own, follows.packed(made))
+        return made
 
     def _document(self, key: str, source: str) -> ReadDocument | None:
         if (content := self._open(key)) is None:
             return None
-        # A large document is a million objects without cycles: a collector that looks for some stops the server.
+        # Thousands of operations have no cycles: a collector that looks for some stops the server.
         collecting = gc.isenabled()
         gc.disable()
         try:
@@ -139,10 +169,10 @@ class CatalogFiles:
                 gc.freeze()
                 gc.enable()
 
-    def _share(self, key: str) -> Share | None:
-        content = self._open(key)
+    def _followed(self, follows: _Following[T], own: str) -> T | None:
+        content = self._open(own)
         with contextlib.suppress(ValueError):
-            return None if content is None else Share.unpacked(content)
+            return None if content is None else follows.opened(content)
         return None
 
     def _path(self, key: str) -> Path:

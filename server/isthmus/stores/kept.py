@@ -27,10 +27,10 @@ def opened(path: Path) -> bytes | None:
     try:
         if path.is_symlink() or path.stat().st_size > _LARGEST:
             return None
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            head, body = file.read(_HEAD), file.read()
     except OSError:
         return None
-    head, body = content[:_HEAD], content[_HEAD:]
     if head != _MARK + hashlib.sha256(body).digest():
         return None
     with contextlib.suppress(OSError):

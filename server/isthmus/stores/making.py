@@ -25,7 +25,7 @@ def main() -> int:
     job: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
     from isthmus.stores.kept import kept
 
-    made = _share(job) if "share" in job else _document(job["document"], sys.stdin.buffer.read())
+    made = _document(job, sys.stdin.buffer.read()) if "document" in job else _of_operations(job)
     if made is None:
         return UNREADABLE
     kept(Path(job["to"]), made)
@@ -38,24 +38,31 @@ def _document(job: dict[str, Any], content: bytes) -> bytes | None:
     from isthmus.openapi.operations import compile_operations
     from isthmus.openapi.packed import packed
 
+    said = job["document"]
     try:
-        document = read_document(content, job["source"])
+        document = read_document(content, said["source"])
     except ConfigurationError:
         return None
-    reserved = frozenset((location, name) for location, name in job["reserved"])
-    return packed(document, compile_operations(document, job["upstream"], reserved=reserved))
+    reserved = frozenset((location, name) for location, name in said["reserved"])
+    return packed(document, compile_operations(document, said["upstream"], reserved=reserved))
 
 
-def _share(job: dict[str, Any]) -> bytes | None:
+def _of_operations(job: dict[str, Any]) -> bytes | None:
+    """The share of an index, or the relations, of operations in a document that is kept."""
+    from isthmus.catalog.relations import Relations
     from isthmus.catalog.share import Share
+    from isthmus.model import Effect
     from isthmus.openapi.packed import unpacked
     from isthmus.stores.kept import opened
 
-    content = opened(Path(job["share"]))
+    content = opened(Path(job["of"]))
     if content is None:
         return None
     operations = unpacked(content, "").compiled.operations
-    return Share.read([operations[place] for place in job["seen"]]).packed()
+    if "seen" in job:
+        return Share.read([operations[place] for place in job["seen"]]).packed()
+    known = [each.having(effect=Effect(said)) for each, said in zip(operations, job["effects"], strict=True)]
+    return Relations.build(known).packed(known)
 
 
 if __name__ == "__main__":

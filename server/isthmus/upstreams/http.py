@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -184,7 +184,8 @@ class HttpUpstream:
         schemes = security_schemes(document.schemas)
         self._check_credentials(schemes, document, server)
         unreachable = self._unreachable(document, server)
-        foreign = _foreign_servers(read.compiled.operations, document, server, self._config.server_variables)
+        elsewhere = [read.compiled.operations[place] for place in read.compiled.elsewhere]
+        foreign = _foreign_servers(elsewhere, document, server, self._config.server_variables)
         warnings = (*((unreachable,) if unreachable else ()), *foreign, *read.compiled.warnings)
         return _Loaded(document, server, schemes, read.compiled, read.key, warnings, unreachable)
 
@@ -412,9 +413,9 @@ def _places(config: UpstreamConfig) -> Reserved:
 
 
 def _foreign_servers(
-    operations: tuple[Operation, ...], document: OpenApiDocument, server: Server, variables: Mapping[str, str]
+    operations: Sequence[Operation], document: OpenApiDocument, server: Server, variables: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """One warning on all the operations that name a server elsewhere, which is not followed."""
+    """One warning on all of these operations that name a server of another origin, which is not followed."""
     paths = mapping_of(document.root.get("paths"))
     found: dict[str, str] = {}
     for operation in operations:
