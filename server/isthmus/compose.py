@@ -30,7 +30,7 @@ from isthmus.config.model import Configuration, Limits, RuleConfig, UpstreamConf
 from isthmus.config.places import data_folder
 from isthmus.errors import ConfigurationError, InternalError
 from isthmus.model import Operation, Principal, Question, Reply, Report, UpstreamSnapshot, UpstreamState
-from isthmus.policy import Allow, Ask, Policy, UpstreamRules
+from isthmus.policy import Allow, Ask, Deny, Policy, UpstreamRules
 from isthmus.rules import Fits, Flow, Rule, Verdict
 
 if TYPE_CHECKING:
@@ -664,6 +664,8 @@ def _mark(policy: Policy, operation: Operation) -> str:
             return ""
         case Ask():
             return "needs approval"
+        case Deny(by_effect=True) if policy.simulate:
+            return "simulated"
         case _:
             return "not allowed" + (": only its upstream says that it reads" if operation.claim else "")
 

@@ -37,7 +37,7 @@ from isthmus.model import (
     UpstreamState,
     digest,
 )
-from isthmus.policy import Allow, Ask, Decision, Deny, Policy
+from isthmus.policy import Ask, Decision, Deny, Policy
 from isthmus.ports import CredentialSource, Upstream
 from isthmus.recording import Recording
 from isthmus.redaction import Redactor
@@ -112,6 +112,7 @@ class Gateway:
         """
         terms = terms or Terms()
         operation = await self._resolve(name)
+        dry = self._is_dry(operation, terms)
         call = Call(operation, bind(operation, positional, arguments), principal)
         refusal = await self._refusal(call, recording, number, terms)
         past = recording.sent(number, operation, call.arguments)
@@ -119,14 +120,14 @@ class Gateway:
         try:
             if refusal is not None:
                 raise refusal
-            self._refuse(self.policy.standing(operation, principal))
+            self._refuse(self.policy.standing(operation, principal), dry=dry)
             call, told = self._validated(call, terms)
-            decision = self._decided(call, terms)
+            decision = self._decided(call, terms, dry=dry)
             if past is not None and (answer := _known(past)) is not None:
                 recording.ended(number, "done", taken=past.execution)
                 self.policy.learned(operation, terms.tally)
                 return answer
-            if operation.effect is not Effect.READ and (terms.simulates or self.policy.simulate):
+            if dry:
                 return _simulated(told, decision, recording, number, terms)
             credential = await self._credential(call)
             await recording.flush()
@@ -193,8 +194,9 @@ class Gateway:
         That comes before the call is noted, for one that is noted may have been sent: an execution that is lost while
         it waits asks again. What is wrong with the call otherwise is found, and noted, afterwards.
         """
-        simulated = call.operation.effect is not Effect.READ and (terms.simulates or self.policy.simulate)
-        if simulated or not self.policy.may_ask(call) or recording.known(number, call.operation, call.arguments):
+        if self._is_dry(call.operation, terms) or not self.policy.may_ask(call):
+            return None
+        if recording.known(number, call.operation, call.arguments):
             return None
         agreed: set[Ask] = set()
         try:
@@ -210,16 +212,20 @@ class Gateway:
             return refused
         return None
 
-    def _decided(self, call: Call, terms: Terms) -> Allow | Ask:
+    def _is_dry(self, operation: Operation, terms: Terms) -> bool:
+        """Whether a call of it is only simulated."""
+        return operation.effect is not Effect.READ and (terms.simulates or self.policy.simulate)
+
+    def _decided(self, call: Call, terms: Terms, *, dry: bool) -> Decision:
         """The verdict on a call, which counts from here on: nothing comes between this and its budget."""
         decision = self.policy.decide(call, terms.tally)
-        self._refuse(decision)
+        self._refuse(decision, dry=dry)
         self.policy.counts(call, terms.tally)
-        return decision if isinstance(decision, Ask) else Allow()
+        return decision
 
-    def _refuse(self, decision: Decision) -> None:
-        if isinstance(decision, Deny):
-            raise Refused(decision.reason, remedy=decision.remedy)
+    def _refuse(self, decision: Decision, *, dry: bool) -> None:
+        if isinstance(decision, Deny) and not (dry and decision.by_effect):
+            raise Refused(decision.reason, remedy=decision.advice)
 
     async def _credential(self, call: Call) -> Credential | None:
         try:
@@ -271,14 +277,20 @@ def _known(past: Past) -> Answer | None:
     )
 
 
-def _simulated(call: Call, decision: Allow | Ask, recording: Recording, number: int, terms: Terms) -> Answer:
+def _simulated(call: Call, decision: Decision, recording: Recording, number: int, terms: Terms) -> Answer:
     """The answer to a call that is not sent: an example of what its operation says that it answers."""
     operation = call.operation
-    asked = ("a person would be asked first",) if isinstance(decision, Ask) else ()
-    recording.ended(number, "simulated", asked)
+    match decision:
+        case Ask():
+            otherwise: tuple[str, ...] = ("a person would be asked first",)
+        case Deny():
+            otherwise = (f"it would be refused: {decision.reason}; {decision.remedy}",)
+        case _:
+            otherwise = ()
+    recording.ended(number, "simulated", otherwise)
     terms.changed(call, "simulated")
     seed = f"{operation.id}:{digest(dict(call.arguments))}"
-    return Answer(example(operation.output, operation.document.resolve, seed), asked)
+    return Answer(example(operation.output, operation.document.resolve, seed), otherwise)
 
 
 def _status(error: BaseException, under_way: bool) -> CallStatus:

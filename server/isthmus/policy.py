@@ -20,10 +20,21 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """The call is refused. `remedy` is written for the model, which will tell its user."""
+    """The call is refused. `remedy` is written for the model, which will tell its user.
+
+    `by_effect`: the operator has not named it; only, nothing of its effect is allowed. A dry run goes on from there.
+    """
 
     reason: str
     remedy: str
+    by_effect: bool = False
+
+    @property
+    def advice(self) -> str:
+        """The remedy, and what can be done without the user."""
+        return self.remedy + (
+            "; a program that begins with simulate() lists what it would do" if self.by_effect else ""
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +67,8 @@ class Policy:
 
     `deny`, `allow_operations` and `approve_operations` hold globs of whole operation ids: `github.repos.delete`. What
     is allowed by name is allowed whatever its effect, if it is neither denied nor left out; where it needs approval, it
-    still does. `rules` are looked at after what is denied outright, and before effects. `simulate`: what is allowed and
-    changes the world is not sent, but answered by an example.
+    still does. `rules` are looked at after what is denied outright, and before effects. `simulate`: what changes the
+    world is not sent, but answered by an example.
     """
 
     allow: frozenset[Effect] = frozenset({Effect.READ})
@@ -214,8 +225,9 @@ class Policy:
             remedy = (
                 f"if that is true, write {word} under upstreams.{operation.upstream}, or believe: true for all of it"
             )
-            return Deny(reason + _doubted(operation), _ask_user(remedy))
-        return Deny(reason, _ask_user(f"add {operation.effect.value!r} to upstreams.{operation.upstream}.allow"))
+            return Deny(reason + _doubted(operation), _ask_user(remedy), by_effect=True)
+        remedy = f"add {operation.effect.value!r} to upstreams.{operation.upstream}.allow"
+        return Deny(reason, _ask_user(remedy), by_effect=True)
 
     def _leaks(self, operation: Operation, tally: Tally) -> bool:
         """Whether a call would give out what may be private, at the word of who knows whom."""

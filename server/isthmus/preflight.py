@@ -11,10 +11,13 @@ to the gateway, which decides every call anyway. A source that this interpreter 
 from __future__ import annotations
 
 import ast
+import builtins
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, TypeGuard
 
 from isthmus.catalog.catalog import Catalog, bind
 from isthmus.certainty import certain_calls, names_bound
@@ -50,7 +53,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known when a program comes. `upstreams` are those whose operations are all there.
+    """What is known when a program comes. `upstreams` are those whose operations are all there, of all `configured`.
 
     `taken`: whether a name may already stand for something else in the program's session. `opaque`: whether a literal
     stands for a value that is not known here.
@@ -63,6 +66,7 @@ class Known:
     validate: Callable[[Operation, Mapping[str, Any]], tuple[Mapping[str, Any], Sequence[str]]]
     taken: Callable[[str], bool] = lambda _: False
     opaque: Callable[[Any], bool] = lambda _: False
+    configured: frozenset[str] = frozenset()
 
 
 def preflight(source: str, known: Known) -> tuple[Finding, ...]:
@@ -71,8 +75,15 @@ def preflight(source: str, known: Known) -> tuple[Finding, ...]:
         return ()
     nodes = list(ast.walk(tree))
     names = _names(nodes, known)
+    dry = known.policy.simulate or "simulate" in source
     calls = [node for node in nodes if isinstance(node, ast.Call)]
-    found = [(node, each) for node in calls if (name := _named(node, names)) for each in _judged(node, name, known)]
+    found = [
+        (node, each)
+        for node in calls
+        if (name := _named(node, names, known))
+        for each in _judged(node, name, known, dry)
+    ]
+    found += _strangers(calls, names, known)
     if not found:
         return ()
     certain = certain_calls(tree)
@@ -126,8 +137,19 @@ def _nesting(source: str) -> int:
 # ---------------------------------------------------------------- names
 
 
-def _names(nodes: Sequence[ast.AST], known: Known) -> dict[str, str]:
-    """The names in the program that certainly stand for upstreams."""
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Names in a program: those that certainly stand for `upstreams`, and those that it binds to anything itself."""
+
+    upstreams: Mapping[str, str]
+    bound: Mapping[str, int]
+
+    def own(self, name: str, known: Known) -> bool:
+        """Whether the name may stand for something of the program's, or of its session's, own."""
+        return name in self.bound or known.taken(name)
+
+
+def _names(nodes: Sequence[ast.AST], known: Known) -> _Names:
     bound: dict[str, int] = {}
     imported: dict[str, str] = {}
     for node in nodes:
@@ -140,7 +162,7 @@ def _names(nodes: Sequence[ast.AST], known: Known) -> dict[str, str]:
                 bound[name] = bound.get(name, 0) + 2
     direct = {name: name for name in known.upstreams if name not in bound and not known.taken(name)}
     through = {name: meant for name, meant in imported.items() if meant in known.upstreams and bound[name] == 1}
-    return direct | through
+    return _Names(direct | through, bound)
 
 
 def _chain(node: ast.expr) -> list[str]:
@@ -152,19 +174,44 @@ def _chain(node: ast.expr) -> list[str]:
     return [node.id, *reversed(parts)] if isinstance(node, ast.Name) else []
 
 
-def _named(node: ast.Call, names: Mapping[str, str]) -> str | None:
+def _named(node: ast.Call, names: _Names, known: Known) -> str | None:
     """The operation that a call names by its text, of an upstream that is known."""
+    if name := _written(node):
+        plain = name.partition(".")[0] in known.upstreams and not names.own("call", known)
+        return name if plain and "call" not in known.configured else None
     parts = _chain(node.func)
-    if len(parts) < 2 or parts[0] not in names or any(part.startswith("_") for part in parts):
+    if len(parts) < 2 or parts[0] not in names.upstreams or any(part.startswith("_") for part in parts):
         return None
-    return ".".join([names[parts[0]], *parts[1:]])
+    return ".".join([names.upstreams[parts[0]], *parts[1:]])
+
+
+def _written(node: ast.Call) -> str:
+    """The name in `call("shop.orders.get", ...)`, where it is written out."""
+    match node:
+        case ast.Call(func=ast.Name(id="call"), args=[ast.Constant(value=str(name)), *_]):
+            return name
+    return ""
+
+
+def _strangers(calls: Sequence[ast.Call], names: _Names, known: Known) -> Iterator[tuple[ast.Call, Finding]]:
+    """The calls on a name that nothing binds, and that is nearly the name of an upstream; of the first few such."""
+    meant: dict[str, str] = {}
+    for node in calls:
+        root, *more = _chain(node.func) or [""]
+        if not more or root in known.configured or hasattr(builtins, root) or names.own(root, known):
+            continue
+        if root not in meant and len(meant) < MOST:
+            meant[root] = next(iter(get_close_matches(root, known.configured, n=1, cutoff=0.75)), "")
+        if (near := meant.get(root)) and root not in sys.stdlib_module_names:
+            said, hint = f"name {root!r} is not defined", f"did you mean `{near}`?"
+            yield node, Finding(node.lineno, "NameError", "program", said, hint)
 
 
 # ---------------------------------------------------------------- one call
 
 
-def _judged(node: ast.Call, name: str, known: Known) -> Iterator[Finding]:
-    """What is wrong with one call, in the order in which the gateway would find it."""
+def _judged(node: ast.Call, name: str, known: Known, dry: bool) -> Iterator[Finding]:
+    """What is wrong with one call, in the order in which the gateway would find it. `dry`: it may be a dry run."""
     operation = known.catalog.resolve(name)
     if operation is None:
         near = [each for each in known.catalog.suggest(name) if _shown(each, known)]
@@ -176,12 +223,16 @@ def _judged(node: ast.Call, name: str, known: Known) -> Iterator[Finding]:
     try:
         given = _given(node, operation)
         decision = known.policy.standing(operation, known.principal)
-        if given is not None and not isinstance(decision, Deny):
+        if given is not None and not _refuses(decision, dry):
             decision = _with_arguments(operation, given, known)
     except InvalidArguments as error:
         yield Finding(node.lineno, "InvalidArguments", error.code, error.message, error.hint)
-    if isinstance(decision, Deny):
-        yield Finding(node.lineno, "Refused", "refused", decision.reason, decision.remedy)
+    if _refuses(decision, dry):
+        yield Finding(node.lineno, "Refused", "refused", decision.reason, decision.advice)
+
+
+def _refuses(decision: Decision, dry: bool) -> TypeGuard[Deny]:
+    return isinstance(decision, Deny) and not (dry and decision.by_effect)
 
 
 def _with_arguments(operation: Operation, given: Mapping[str, Any], known: Known) -> Decision:
@@ -220,10 +271,26 @@ def _given(node: ast.Call, operation: Operation) -> dict[str, Any] | None:
     """
     if any(isinstance(each, ast.Starred) for each in node.args) or any(each.arg is None for each in node.keywords):
         return None
+    named = {each.arg: _literal(each.value) for each in node.keywords if each.arg}
+    if _written(node):
+        first = _entries(node.args[1:])
+        return None if first is None else bind(operation, (), {**first, **named})
     positional = [_literal(each) for each in node.args]
     if len(positional) == 1 and not node.keywords and positional[0] is _UNKNOWN:
         return None  # it may be a dict of all arguments
-    return bind(operation, positional, {each.arg: _literal(each.value) for each in node.keywords if each.arg})
+    return bind(operation, positional, named)
+
+
+def _entries(arguments: Sequence[ast.expr]) -> dict[str, Any] | None:
+    """The arguments in the dict of `call(name, {...})`; None where their names cannot be known."""
+    match arguments:
+        case [] | [ast.Constant(value=None)]:
+            return {}
+        case [ast.Dict(keys=keys, values=values)]:
+            names = [key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+            if len(names) == len(keys):
+                return dict(zip(names, map(_literal, values), strict=True))
+    return None
 
 
 def _literal(node: ast.expr) -> Any:

@@ -248,6 +248,37 @@ async def test_a_dry_run_reads_and_lists_what_it_would_have_changed(tmp_path: Pa
     assert shop.upstream.calls == [("orders.list", {})]
 
 
+async def test_a_dry_run_needs_no_write_to_be_allowed_and_says_what_would_be_refused(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, approve=[], writes="simulate", deny=["shop.hidden"])
+    async with shop.open() as app:
+        rendered = await app.execute(BOTH)
+        assert "shop.orders.close [write, simulated]" in await app.search("shop.orders.close")
+    assert [change["status"] for change in rendered.facts["changes"]] == ["simulated", "simulated"]
+    assert "it would be refused: shop.orders.close is a write operation, and only read is allowed" in rendered.text
+    assert "add 'write' to upstreams.shop.allow" in rendered.text
+    assert shop.upstream.calls == [("orders.list", {})]
+
+
+async def test_a_program_can_try_what_it_is_not_allowed(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, approve=[])
+    async with shop.open() as app:
+        rendered = await app.execute(f"simulate()\n{ONE}\nlen(await shop.orders.list())")
+        assert "simulated (not sent; answered by examples):\n  shop.orders.close" in rendered.text
+        assert "it would be refused" in rendered.text
+        real = await app.execute(ONE)
+    assert "Refused" in real.text
+    assert "simulate()" in real.text
+    assert shop.closed == []
+
+
+async def test_what_is_denied_by_name_is_refused_in_a_dry_run_too(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, approve=[], writes="simulate", rules=[{"operations": ["*.close"], "then": "deny"}])
+    async with shop.open() as app:
+        rendered = await app.execute(f"n = await shop.orders.list()\n{ONE}")
+    assert "is refused by the rule" in rendered.text
+    assert shop.upstream.calls == []
+
+
 async def test_a_program_can_ask_that_its_own_writes_be_simulated(tmp_path: Path) -> None:
     shop = Shop(tmp_path, approve=[], allow=["read", "write"])
     async with shop.open() as app:

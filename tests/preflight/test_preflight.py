@@ -1,6 +1,7 @@
 """Programs held against catalog and policy before they start: what is refused, and what never is."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -27,6 +28,7 @@ KNOWN = Known(
     Policy(rules=(SMALL,)),
     Principal(),
     Validation().check,
+    configured=frozenset({"shop", "shapes"}),
 )
 
 
@@ -105,6 +107,16 @@ def test_one_finding_looks_as_its_exception_would() -> None:
         "await shop.orders.get(order=['o1'])",
         "await shop.orders.get({'order': 7})",
         "await shop.orders.cancel(order=some())",
+        # by the generic form
+        "await call('shop.orders.gett', {'order': 'o1'})",
+        "await call('shop.orders.get')",
+        "await call('shop.orders.get', {'order': 7})",
+        "await call('shop.orders.get', {'order': x, 'verbos': True})",
+        "await call('shop.orders.get', order='o1', verbos=True)",
+        "await call('shop.orders.cancel', {'order': some()})",
+        # by a name that is nearly an upstream's
+        "await shop.orders.list()\nawait shopp.orders.list()",
+        "await shop.orders.list()\nfor x in [1]:\n    shops.orders.list()",
     ],
 )
 def test_what_is_certain_to_be_made_and_to_fail_is_refused(source: str) -> None:
@@ -128,6 +140,24 @@ def test_what_is_certain_to_be_made_and_to_fail_is_refused(source: str) -> None:
         "await shop.refunds.create(amount=n * 1000)",
         "await getattr(shop.orders, 'gett')()",
         "await call('shop.' + name)",
+        "await call('shop.orders.get', arguments)",
+        "await call('shop.orders.get', {**arguments})",
+        "await call('shop.orders.get', {name: 'o1'})",
+        "await call('shop.orders.get', {'order': 'o1'})",
+        "await call('other.orders.gett')",
+        "call = print\ncall('shop.orders.gett')",
+        "def f(call):\n    call('shop.orders.gett')\nf(print)",
+        # names that nothing binds, and that are no upstream's, or may be bound
+        "await shop.orders.list()\nawait vessel.orders.list()",
+        "await shop.orders.list()\nshapes.orders.list()",
+        "await shop.orders.list()\nshopp = 1\nshopp.real()",
+        "await shop.orders.list()\ndef f(shopp):\n    shopp.x()\nf(1)",
+        "await shop.orders.list()\nfrom mine import shopp\nshopp.x()",
+        "await shop.orders.list()\nif late:\n    shopp.x()",
+        "await shop.orders.list()\ntry:\n    shopp.x()\nexcept NameError:\n    pass",
+        "await shop.orders.list()\nshopp",
+        # what is only simulated
+        "simulate()\nawait shop.orders.cancel(order='o1')",
         "await shop[name]()",
         # names that stand for something else
         "shop = open('x')\nshop.orders.gett()",
@@ -189,6 +219,19 @@ def test_what_may_run_well_is_never_refused(source: str) -> None:
     assert found(source) == []
 
 
+def test_what_is_nearly_an_upstream_is_told_as_python_would_with_the_name_that_is_meant() -> None:
+    [finding] = preflight("await shop.orders.list()\nawait shopp.orders.list()", KNOWN)
+    assert (finding.type, finding.message) == ("NameError", "name 'shopp' is not defined")
+    assert finding.hint == "did you mean `shop`?"
+
+
+def test_a_dry_run_is_refused_only_what_it_would_be_refused() -> None:
+    dry = replace(KNOWN, policy=Policy(simulate=True, deny=("shop.refunds.*",)))
+    assert found("await shop.orders.cancel(order='o1')", dry) == []
+    assert found("await shop.orders.cancel()", dry) == [(1, "InvalidArguments")]
+    assert found("await shop.refunds.create(amount=1)", dry) == [(1, "Refused")]
+
+
 def test_an_upstream_that_is_not_ready_is_left_to_the_gateway() -> None:
     known = Known(KNOWN.catalog, frozenset(), KNOWN.policy, KNOWN.principal, KNOWN.validate)
     assert found("await shop.orders.gett()", known) == []
@@ -219,6 +262,7 @@ def test_what_policy_hides_is_not_suggested() -> None:
 @example("lambda: " * 3_000 + "shop")
 @example("not " * 8_000 + "shop")
 @example("await " * 5_000 + "shop")
+@example("shop\n" + "\n".join(f"sh{n:03x}.a()" for n in range(3_000)))
 @example("\n".join(" " * n + "if shop:" for n in range(150)) + "\n" + " " * 150 + "x")
 def test_no_source_breaks_it_or_holds_others_up(source: str) -> None:
     began = time.perf_counter()

@@ -11,7 +11,7 @@ from isthmus.cli.common import CONNECTING, add_config, loaded, printable, run_as
 from isthmus.errors import ConfigurationError, InvalidArguments, NotFound
 
 if TYPE_CHECKING:
-    from isthmus.model import Call, Operation, UpstreamSnapshot
+    from isthmus.model import Operation, UpstreamSnapshot
     from isthmus.policy import Policy
 
 _REMEDY = "write the arguments as one JSON object, or as name=value, the value as JSON or plain text"
@@ -70,8 +70,8 @@ def explained(
 ) -> tuple[list[str], bool]:
     """The lines, the verdict first, and whether the call is refused. With no arguments given: whatever they are."""
     from isthmus.catalog.catalog import bind
-    from isthmus.model import Call
-    from isthmus.policy import Allow, Ask
+    from isthmus.model import Call, Effect
+    from isthmus.policy import Allow, Ask, Deny
     from isthmus.validation import Validation
 
     problems: list[str] = []
@@ -83,20 +83,19 @@ def explained(
         except InvalidArguments as error:
             problems = [f"{error.message}; {error.hint}"]
     decision = policy.standing(operation, principal) if given is None else policy.decide(call)
+    simulated = policy.simulate and operation.effect is not Effect.READ
     match decision:
         case Allow():
-            verdict = "allowed" + (", and simulated (policy.writes)" if _simulated(policy, call) else "")
+            verdict = "allowed" + (", and simulated (policy.writes)" if simulated else "")
         case Ask(question):
-            verdict = f"asked: {question}"
+            verdict = f"asked: {question}" + (", and simulated unasked (policy.writes)" if simulated else "")
+        case Deny(by_effect=True) if simulated:
+            verdict = f"simulated (policy.writes); sent, it would be refused: {decision.reason}"
         case _:
             verdict = f"refused: {decision.reason}\n  remedy: {decision.remedy}"
     lines = [*f"{operation.id}: {verdict}".split("\n"), *(f"  {line}" for line in policy.explain(call))]
     lines += [f"  the arguments do not fit: {problem}" for problem in problems]
-    return lines, not isinstance(decision, Allow | Ask)
-
-
-def _simulated(policy: Policy, call: Call) -> bool:
-    return policy.simulate and call.operation.effect.value != "read"
+    return lines, isinstance(decision, Deny) and not (simulated and decision.by_effect)
 
 
 def read_arguments(words: Sequence[str]) -> dict[str, Any] | None:

@@ -294,7 +294,14 @@ class Run:
         gateway, session = service.gateway, self.session
         opaque = self.terms.veil.holds_tokens if self.terms.veil else lambda _: False
         known = Known(
-            view.catalog, ready, gateway.policy, session.principal, gateway.validate, session.may_hold, opaque
+            view.catalog,
+            ready,
+            gateway.policy,
+            session.principal,
+            gateway.validate,
+            session.may_hold,
+            opaque,
+            frozenset(view.snapshots),
         )
         if findings := preflight(self.code, known):
             self._note_stopped(findings)
