@@ -1,8 +1,9 @@
 """Harmless differences between what a program gives and what a schema wants, mended before anything is checked.
 
 - None for a parameter that is optional and not nullable means that it is left out.
-- What travels as text anyway (path, query, header, cookie) may be given as text or as a number: `"123"` for an integer,
-  `123` for a string, `"true"` for a boolean. A single value stands for a list of one.
+- What travels as text anyway (path, query, header, cookie; parts of URIs, arguments of prompts) may be given as text or
+  as a number: `"123"` for an integer, `123` for a string, `"true"` for a boolean. A single value stands for a list of
+  one.
 - A float that is whole is an integer where an integer is wanted.
 - Bytes become Base64 where the schema wants Base64.
 
@@ -27,7 +28,7 @@ def coerced(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any
     """The arguments with harmless differences mended; those that the operation does not know are left alone."""
     parameters = {parameter.name: parameter for parameter in operation.parameters}
     return {
-        name: _mended(parameters[name], value, operation.document) if name in parameters else value
+        name: _mended(parameters[name], value, operation) if name in parameters else value
         for name, value in arguments.items()
         if value is not None or not _left_out(parameters.get(name), operation.document)
     }
@@ -43,13 +44,14 @@ def _left_out(parameter: Parameter | None, document: SchemaDocument) -> bool:
     return types is not None and "null" not in types
 
 
-def _mended(parameter: Parameter, value: Any, document: SchemaDocument) -> Any:
+def _mended(parameter: Parameter, value: Any, operation: Operation) -> Any:
+    document = operation.document
     if isinstance(value, bytes) and _is_base64(parameter.schema, document):
         return base64.b64encode(value).decode()
     types = value_types(parameter.schema, document)
     if types is None:
         return value
-    if parameter.location not in _TEXTUAL:
+    if parameter.location not in _TEXTUAL and not operation.method:
         return _whole(value) if _wants_integer(types) else value
     if types == {"array"} and not isinstance(value, list | dict):
         value = [value]

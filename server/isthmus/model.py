@@ -119,7 +119,7 @@ class Operation:
 
     id: str  # `github.issues.create`: Python identifiers joined by dots, the first is the upstream
     upstream: str
-    original: str  # the upstream's own name: a tool's name, an operationId, or `GET /pets/{id}`
+    original: str  # the upstream's own name: a tool's, an operationId, `GET /pets/{id}`, `resources/read file:///x`
     effect: Effect
     parameters: tuple[Parameter, ...]
     summary: str = ""
@@ -131,6 +131,7 @@ class Operation:
     deprecated: bool = False
     accepts_more: bool = False  # arguments beyond `parameters` are passed on as they are
     held: str = ""  # why it is held back until the operator accepts it: `has changed since it was locked (...)`
+    method: str = ""  # the MCP method that performs it, where that is not `tools/call`: `resources/read`, `prompts/get`
     observed: int = 0  # how many answers `output` was learned from; 0 where the upstream declares it
     claim: Effect | None = None
     details: Callable[[], Details] | None = field(default=None, compare=False, repr=False)  # of a late one
@@ -167,6 +168,11 @@ class Operation:
 
 
 _DETAILS = frozenset({"parameters", "output"})
+
+    @property
+    def is_resource(self) -> bool:
+        """Whether it reads one resource of an MCP server, and only that one: it is data rather than an interface."""
+        return self.method == "resources/read" and not self.parameters
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,17 @@ import keyword
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from isthmus.catalog.names import MAX_IDENTIFIER, identifier, operation_ids, parameter_names, upstream_name
+from isthmus.catalog.names import (
+    MAX_IDENTIFIER,
+    identifier,
+    labelled_ids,
+    operation_ids,
+    parameter_names,
+    upstream_name,
+)
 from isthmus.model import UPSTREAM_RESERVED
 
 ANY_TEXT = st.text(st.characters(), max_size=120)  # lone surrogates too
@@ -138,6 +145,22 @@ def test_a_stripped_prefix_gives_way_to_the_operation_of_that_name() -> None:
 def test_routes_that_differ_in_the_middle_only_are_told_apart_readably() -> None:
     ids = operation_ids("up", ["GET /a/{x}/b", "GET /a/b"])
     assert ids == ("up.get_a_by_x_b", "up.get_a_b_" + ids[1][-4:])
+
+
+LABELS = st.lists(st.sampled_from(["r.a", "r.b", "r.c"]), min_size=1, max_size=2)
+
+
+@given(st.dictionaries(TEXT, LABELS, max_size=8), st.lists(st.sampled_from(["up.r.a", "up.r.b"]), max_size=2))
+def test_what_is_named_by_labels_has_ids_of_its_own_in_any_order(
+    labels: dict[str, list[str]], taken: list[str]
+) -> None:
+    ids = labelled_ids("up", labels, taken)
+    assert set(ids) == set(labels)
+    assert len(set(ids.values()) | set(taken)) == len(ids) + len(set(taken))
+    assert all(part.isidentifier() for full in ids.values() for part in full.split("."))
+    assert labelled_ids("up", dict(reversed(labels.items())), taken) == ids
+    assume("unrelated" not in labels)
+    assert ids.items() <= labelled_ids("up", {**labels, "unrelated": ["s.unrelated"]}, taken).items()
 
 
 @given(st.lists(st.tuples(TEXT, LOCATION), max_size=12))

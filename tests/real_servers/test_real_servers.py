@@ -86,6 +86,24 @@ async def test_everything(servers: Path) -> None:
         assert "completed" in await server.call("trigger-long-running-operation", duration=0.2, steps=4)
 
 
+async def test_everything_beside_tools(servers: Path) -> None:
+    async with serving(*node(servers, "everything"), "stdio") as server:
+        named = [operation.id for operation in server.snapshot.operations if operation.method]
+        assert {"real.resources.architecture_md", "real.resources.dynamic_blob_resource"} <= set(named)
+        assert {"real.prompts.simple_prompt", "real.prompts.args_prompt"} <= set(named)
+        document = "demo://resource/static/document/architecture.md"
+        (read,) = await server.call(f"resources/read {document}")
+        assert read == (await server.call("resources/read", uri=document))[0]
+        assert (read["mime_type"], read["text"][:1]) == ("text/markdown", "#")
+        blob = await server.call("resources/read demo://resource/dynamic/blob/{resourceId}", resource_id="1")
+        assert blob[0]["data"].startswith(b"Resource 1")
+        prompt = await server.call("prompts/get args-prompt", city="Bern")
+        assert "Bern" in prompt["messages"][0]["content"]
+        assert document in [one["uri"] for one in await server.call("resources/list")]
+        with pytest.raises(NotFound):
+            await server.call("resources/read", uri="demo://nowhere")
+
+
 async def test_filesystem(servers: Path, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
     async with serving(*node(servers, "filesystem"), str(tmp_path)) as server:

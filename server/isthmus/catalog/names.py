@@ -21,7 +21,7 @@ import keyword
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count
 from typing import TypeVar
 
@@ -89,6 +89,18 @@ def operation_ids(upstream: str, originals: Sequence[str]) -> tuple[str, ...]:
     distinct = _occurrences(originals)
     chosen = _settle({key: _candidates(upstream, key[0]) for key in distinct})
     return tuple(f"{upstream}.{chosen[key]}" for key in distinct)
+
+
+def labelled_ids(upstream: str, labels: Mapping[str, Sequence[str]], taken: Collection[str]) -> dict[str, str]:
+    """Full ids for what has names that are not its own: several resources may share one, their URIs tell them apart.
+
+    `labels` are the local names that each original would like, best first, `taken` the full ids that others have. Ids
+    are unique, and depend on an original and on those that want the same name. Who clashes takes its next name, and in
+    the end one with a hash of its original.
+    """
+    local = {each.removeprefix(f"{upstream}.") for each in taken}
+    chosen = _settle({(original, 0): list(dict.fromkeys(names)) for original, names in labels.items()}, local)
+    return {original: f"{upstream}.{chosen[original, 0]}" for original in labels}
 
 
 def parameter_names(wires: Sequence[tuple[str, Location]]) -> tuple[str, ...]:
@@ -174,13 +186,13 @@ def _occurrences(items: Sequence[_T]) -> list[tuple[_T, int]]:
     return keys
 
 
-def _settle(candidates: dict[tuple[str, int], list[str]]) -> dict[tuple[str, int], str]:
+def _settle(candidates: dict[tuple[str, int], list[str]], taken: Collection[str] = ()) -> dict[tuple[str, int], str]:
     """One name for each original: the first of its candidates that it alone claims, else one with a hash.
 
     A name that several claim goes to the original that is spelt like it, or to none: who guesses it is told of both.
     """
     chosen: dict[tuple[str, int], str] = {}
-    taken: set[str] = set()
+    taken = set(taken)
     for rank in range(max(map(len, candidates.values()), default=0)):
         claims: dict[str, list[tuple[str, int]]] = {}
         for key, names in candidates.items():

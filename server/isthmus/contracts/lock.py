@@ -51,6 +51,7 @@ class LockedOperation:
     route: str = ""  # `GET /orders/{id}`
     wires: Mapping[str, str] = field(default_factory=dict)  # the upstream's names of parameters that differ from ours
     deprecated: bool = False
+    method: str = ""  # of MCP, where it is no tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,9 @@ class Lock:
 
 
 def locked(operations: Iterable[Operation], covers: Covers = "all") -> Lock:
-    """The lock of these operations, as they are."""
+    """The lock of these operations, as they are; single resources are left out: they are data, which comes and goes."""
     by_upstream: dict[str, list[Operation]] = {}
-    for operation in sorted(operations, key=lambda one: one.id):
+    for operation in sorted((one for one in operations if not one.is_resource), key=lambda one: one.id):
         by_upstream.setdefault(operation.upstream, []).append(operation)
     return Lock({name: _locked_upstream(name, members) for name, members in by_upstream.items()}, covers)
 
@@ -125,6 +126,7 @@ def _locked_operation(operation: Operation, normalisers: Mapping[Side, Normalise
         route,
         wires,
         operation.deprecated,
+        operation.method,
     )
 
 
@@ -179,7 +181,12 @@ def _operation_data(one: LockedOperation) -> dict[str, Any]:
         "words": one.words,
         "input": one.input,
     }
-    optional = {"output": one.output, "route": one.route or None, "wires": one.wires or None}
+    optional = {
+        "output": one.output,
+        "route": one.route or None,
+        "wires": one.wires or None,
+        "method": one.method or None,
+    }
     data.update({key: value for key, value in optional.items() if value is not None})
     return {**data, "deprecated": True} if one.deprecated else data
 
@@ -234,7 +241,7 @@ def _read_operation(key: str, upstream: str, data: Any, file: str) -> LockedOper
         raise _unusable(file, f"{place} does not begin with its upstream's name")
     if data.get("effect") not in set(Effect):
         raise _unusable(file, f"{place}/effect is none of {', '.join(Effect)}")
-    texts = {name: data.get(name, "") for name in ("original", "words", "route")}
+    texts = {name: data.get(name, "") for name in ("original", "words", "route", "method")}
     if wrong := [name for name, value in texts.items() if not isinstance(value, str)]:
         raise _unusable(file, f"{place}/{wrong[0]} is no text")
     wires = _mapping(data.get("wires", {}), f"{place}/wires", file)
@@ -250,6 +257,7 @@ def _read_operation(key: str, upstream: str, data: Any, file: str) -> LockedOper
         texts["route"],
         wires,
         data.get("deprecated") is True,
+        texts["method"],
     )
 
 

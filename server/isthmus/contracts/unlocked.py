@@ -45,6 +45,7 @@ def _operation(
         route=Route(method, path) if locked.route else None,
         deprecated=locked.deprecated,
         accepts_more=given.get("additionalProperties") is not False,
+        method=locked.method,
     )
 
 

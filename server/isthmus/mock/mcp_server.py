@@ -52,8 +52,8 @@ class MockTools:
 
 
 def tools_of(upstream: LockedUpstream, answers: Answers) -> MockTools:
-    """The tools that a lock has of an upstream."""
-    return MockTools(unlocked(upstream), answers)
+    """The tools that a lock has of an upstream; what it has beside tools is not mocked over the wire."""
+    return MockTools([operation for operation in unlocked(upstream) if not operation.method], answers)
 
 
 async def serve(name: str, tools: MockTools) -> None:

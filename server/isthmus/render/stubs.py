@@ -102,8 +102,10 @@ def one_liner(operation: Operation, mark: str = "", limit: int = 90) -> str:
 
 
 def header(operation: Operation, mark: str = "") -> str:
-    """The comment above a stub: its id, its effect, its route."""
+    """The comment above a stub: its id, its effect, its route; or the MCP method, and what it is about."""
     route = f" {operation.route.method} {cut(operation.route.path, 160)}" if operation.route else ""
+    if operation.method:
+        route = f" {cut(operation.original, 160)}"
     return comment(f"# {operation.id} {_marks(operation, mark)}{route}")
 
 

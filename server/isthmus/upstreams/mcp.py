@@ -22,11 +22,12 @@ from isthmus.model import Answer, Call, Credential, Effect, Operation, UpstreamS
 from isthmus.ports import Publish
 from isthmus.turns import aside
 from isthmus.upstreams.backoff import Backoff
+from isthmus.upstreams.mcp_beside import LIST, operations_beside, request_of
 from isthmus.upstreams.mcp_channel import Channel
 from isthmus.upstreams.mcp_http import Endpoint, HttpChannel, SseChannel, credential_of
-from isthmus.upstreams.mcp_listing import listed_tools
+from isthmus.upstreams.mcp_listing import listed_beside, listed_resources, listed_tools
 from isthmus.upstreams.mcp_process import Launch
-from isthmus.upstreams.mcp_results import failure_of, value_of
+from isthmus.upstreams.mcp_results import failure_of, resources_of, value_of
 from isthmus.upstreams.mcp_session import ClosedByProbe, Connection, Era, Welcome, connect
 from isthmus.upstreams.mcp_stdio import StdioChannel
 from isthmus.upstreams.mcp_tools import held_back, operations_of, remembered
@@ -54,6 +55,7 @@ class Patience:
     """How long an upstream waits for what, in seconds."""
 
     connect: float = 60.0  # for a connection, from starting the command to the list of tools
+    beside: float = 10.0  # for what a server has beside tools; they do not wait longer for it
     probe: float = 2.0  # for a server to say that it speaks the newest protocol
     settle: float = 0.2  # after a change of the tools, before they are listed again
     grace: float = 2.0  # for a process to end by itself, and again once it has been told to
@@ -190,33 +192,37 @@ class McpUpstream:
             quiet = max(self._patience.settle, 10 * (self._clock() - began))
 
     async def _list(self, connection: Connection, channel: Channel, welcome: Welcome, publish: Publish) -> None:
-        """List the tools and publish them; from then on the connection can be used."""
+        """List the tools and what is beside them, and publish it; from then on the connection can be used."""
         connection.changed = anyio.Event()
         listed, cut = await listed_tools(connection, self._config.timeout)
+        found = await listed_beside(connection, welcome.capabilities, self._patience.beside)
         operations = await aside(len(listed) > MANY_TOOLS, operations_of, self._name, listed)
         tools = held_back(self._effects, operations)
         self._effects = remembered(self._effects, tools)
+        beside = await aside(len(found) > MANY_TOOLS, operations_beside, self._name, found, tools.operations)
         self._connection = connection
         self._may_hurry = True
         self._publish(
             publish,
             state=UpstreamState.READY,
-            operations=tools.operations,
+            operations=(*tools.operations, *beside.operations),
             purpose=self._purpose(welcome),
             problem="",
             detail="",
-            warnings=_bounded((*cut, *channel.remarks(), *tools.remarks)),
+            warnings=_bounded((*cut, *channel.remarks(), *tools.remarks, *beside.remarks)),
         )
 
     async def _perform(self, call: Call, arguments: dict[str, Any], credential: Credential | None) -> Answer:
         connection = await self._usable()
         operation, seconds = call.operation, self._config.timeout
+        method, params = request_of(operation, arguments)
         headers = connection.parameter_headers(operation.document.root, arguments) | _headers_of(credential)
-        params = {"name": operation.original, "arguments": arguments}
         try:
             # The dispatcher's own time-out tells the server; this one is for a server that does not even listen.
             with anyio.fail_after(seconds + 10):
-                result = await connection.request("tools/call", params, timeout=seconds, headers=headers)
+                if method == LIST:
+                    return Answer(*resources_of(*await listed_resources(connection, seconds)))
+                result = await connection.request(method, params, timeout=seconds, headers=headers)
         except Exception as error:
             trouble = trouble_of(error, operation, seconds)
             if isinstance(trouble, NotSent):

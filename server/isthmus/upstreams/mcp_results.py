@@ -13,7 +13,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isthmus.errors import InvalidArguments, NotFound, PermissionDenied, RateLimited, UpstreamError
@@ -22,12 +22,19 @@ from isthmus.upstreams.mcp_tools import OUTPUT_KEY, result_is_wrapped
 from isthmus.upstreams.words import one_line
 from isthmus_sandbox.values import clean, clean_text
 
+_NEEDED = {"resources/read": "contents", "prompts/get": "messages"}
+
 MAX_MESSAGE = 2000
 """Characters of an error's message; the whole text is its body."""
 
 # What a tool's error text says beyond doubt. Looked for in its beginning only; else it is a plain UpstreamError.
 _KINDS: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
-    (re.compile(r"(?i)\bENOENT\b|no such file or directory|^\W*(unknown tool|tool \S+ not found)\b"), NotFound),
+    (
+        re.compile(
+            r"(?i)\bENOENT\b|no such file or directory|^\W*(unknown (tool|resource|prompt)|tool \S+ not found)\b"
+        ),
+        NotFound,
+    ),
     (re.compile(r"(?i)\b(http|status)( error| code)?:? ?(404|410)\b|\b404 not found\b"), NotFound),
     (re.compile(r"(?i)^[^\n]{0,160}\b(not found|does not exist)\W*$"), NotFound),
     (re.compile(r"(?i)\bEACCES\b|\bEPERM\b|\bpermission denied\b|\baccess denied\b"), PermissionDenied),
@@ -49,11 +56,47 @@ _KINDS: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
 def value_of(operation: Operation, result: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
     """What a tool's result is to a program, as plain data, and remarks on what was odd about it."""
     remarks: list[str] = []
-    value = _value(operation, result, remarks)
+    read = {"resources/read": _contents, "prompts/get": _messages}.get(operation.method, _value)
+    return _plain(read(operation, result, remarks), remarks)
+
+
+def resources_of(listed: Sequence[Any], cut: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
+    """The resources of a server's list, as plain data, and remarks: on where it was `cut`, and on what was odd."""
+    shown = ("uri", "name", "title", "description", "mimeType", "size")
+    known = [each for each in listed if isinstance(each, Mapping) and isinstance(each.get("uri"), str)]
+    return _plain([_snake({key: each[key] for key in shown if key in each}) for each in known], list(cut))
+
+
+def _plain(value: Any, remarks: list[str]) -> tuple[Any, tuple[str, ...]]:
     plain = clean(value)
     if plain is not value:
         remarks.append("parts of the answer were no plain data (a number beyond 64 bits, broken text): now text")
     return plain, tuple(remarks)
+
+
+def _contents(_: Operation, result: Mapping[str, Any], remarks: list[str]) -> Any:
+    """The contents of a resource, always a list: a directory has several. Texts stay texts, blobs are bytes."""
+    return [_resource(each, remarks) for each in _list(result.get("contents"))]
+
+
+def _messages(_: Operation, result: Mapping[str, Any], remarks: list[str]) -> Any:
+    """The messages of a prompt. Their texts are texts, even where they are JSON: they are meant to be read."""
+    description = result.get("description")
+    told = {"description": description} if isinstance(description, str) else {}
+    return {**told, "messages": [_message(each, remarks) for each in _list(result.get("messages"))]}
+
+
+def _message(message: Any, remarks: list[str]) -> Any:
+    if not isinstance(message, Mapping):
+        return message
+    content = message.get("content")
+    if isinstance(content, Mapping) and _kind(content) == "text":
+        return {"role": message.get("role"), "content": content.get("text")}
+    return {"role": message.get("role"), "content": _block(content, remarks)}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _value(operation: Operation, result: Mapping[str, Any], remarks: list[str]) -> Any:
@@ -81,6 +124,8 @@ def failure_of(operation: Operation, result: Mapping[str, Any]) -> UpstreamError
             body=clean(result.get("inputRequests")),
             hint="give all that it may ask for as arguments",
         )
+    if (key := _NEEDED.get(operation.method)) is not None and not isinstance(result.get(key), list):
+        return UpstreamError(f"{operation.id} was answered without a list of {key}", body=clean(dict(result)))
     if result.get("isError") is not True:
         return None
     value, _ = value_of(operation, result)
@@ -115,8 +160,8 @@ def _block(block: Any, remarks: list[str]) -> Any:
             return _data_or_text(block.get("text"))
         case "image" | "audio" as kind:
             return {"type": kind, "mime_type": block.get("mimeType"), "data": _bytes(block.get("data"), remarks)}
-        case "resource":
-            return _resource(block.get("resource"), remarks)
+        case "resource" if isinstance(resource := block.get("resource"), Mapping):
+            return {"type": "resource", **_resource(resource, remarks)}
         case "resource_link":
             return _snake(block)
         case kind:
@@ -143,7 +188,7 @@ def _data_or_text(text: Any) -> Any:
 def _resource(resource: Any, remarks: list[str]) -> Any:
     if not isinstance(resource, Mapping):
         return resource
-    value = {"type": "resource", **_snake(resource)}
+    value = _snake(resource)
     if "blob" in value:
         value["data"] = _bytes(value.pop("blob"), remarks)
     return value

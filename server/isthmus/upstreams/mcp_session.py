@@ -23,6 +23,7 @@ from mcp.shared.inbound import (
     MCP_METHOD_HEADER,
     MCP_NAME_HEADER,
     MCP_PROTOCOL_VERSION_HEADER,
+    NAME_BEARING_METHODS,
     encode_header_value,
     find_invalid_x_mcp_header,
     mcp_param_headers,
@@ -37,6 +38,8 @@ from mcp_types import (
     PROTOCOL_VERSION_META_KEY,
     UNSUPPORTED_PROTOCOL_VERSION,
     Implementation,
+    PromptListChangedNotification,
+    ResourceListChangedNotification,
     ToolListChangedNotification,
 )
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
@@ -49,6 +52,9 @@ from isthmus.upstreams.words import one_line
 log = logging.getLogger(__name__)
 
 CLIENT = Implementation(name="isthmus", version="0.1.0")
+
+_CHANGES = (ToolListChangedNotification, ResourceListChangedNotification, PromptListChangedNotification)
+_CAPABILITIES = ("tools", "resources", "prompts")
 
 LISTEN_AGAIN = 5.0
 """Seconds before a lost subscription to changes is asked for again."""
@@ -73,7 +79,8 @@ class Welcome:
     era: Era
     title: str = ""
     instructions: str = ""
-    announces_changes: bool = False
+    capabilities: frozenset[str] = frozenset()  # of `tools`, `resources` and `prompts`
+    announces: frozenset[str] = frozenset()  # those whose changes it tells of
 
 
 class Connection:
@@ -129,12 +136,12 @@ class Connection:
 
     def watch(self) -> None:
         """Ask to be told of changes where the protocol wants to be asked."""
-        if self.modern and self._welcome().announces_changes:
-            self._tasks.start_soon(self._listen)
+        if self.modern and (announced := self._welcome().announces):
+            self._tasks.start_soon(self._listen, announced)
 
     async def heard(self, message: IncomingMessage) -> None:
         """Take note of a notification."""
-        if isinstance(message, ToolListChangedNotification):
+        if isinstance(message, _CHANGES):
             self.changed.set()
 
     async def _discovered(self, probe: float) -> bool:
@@ -158,13 +165,14 @@ class Connection:
             await self._session.discover()  # it was slow, not silent: by now it has taken the first question
 
     def _welcome(self) -> Welcome:
-        session, capabilities = self._session, self._session.server_capabilities
-        info, tools = session.server_info, capabilities.tools if capabilities else None
+        session, info = self._session, self._session.server_info
+        said = {name: getattr(session.server_capabilities, name, None) for name in _CAPABILITIES}
         return Welcome(
             era=Era.MODERN if self.modern else Era.LEGACY,
             title=(info.title or info.name) if info else "",
             instructions=session.instructions or "",
-            announces_changes=bool(tools and tools.list_changed),
+            capabilities=frozenset(name for name, one in said.items() if one is not None),
+            announces=frozenset(name for name, one in said.items() if one is not None and one.list_changed),
         )
 
     def _stamp(self, method: str, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -178,15 +186,20 @@ class Connection:
             CLIENT_CAPABILITIES_META_KEY: {},
         }
         headers = {MCP_PROTOCOL_VERSION_HEADER: version, MCP_METHOD_HEADER: method}
-        if isinstance(name := params.get("name"), str):
+        if isinstance(name := params.get(NAME_BEARING_METHODS.get(method, "")), str):
             headers[MCP_NAME_HEADER] = encode_header_value(name)
         return {**params, "_meta": meta}, headers
 
-    async def _listen(self) -> None:
+    async def _listen(self, announced: frozenset[str]) -> None:
         """Hold the subscription to changes for as long as the connection lives."""
         while not self.lost.is_set():
             try:
-                async with listen(self._session, tools_list_changed=True) as subscription:
+                async with listen(
+                    self._session,
+                    tools_list_changed="tools" in announced,
+                    resources_list_changed="resources" in announced,
+                    prompts_list_changed="prompts" in announced,
+                ) as subscription:
                     async for _ in subscription:
                         self.changed.set()
             except MCPError as error:
@@ -244,11 +257,13 @@ def mended_greeting(result: Mapping[str, Any]) -> dict[str, Any]:
         )
     info, capabilities = result.get("serverInfo"), result.get("capabilities")
     info = info if isinstance(info, Mapping) else {}
-    tools = capabilities.get("tools") if isinstance(capabilities, Mapping) else None
-    announces = isinstance(tools, Mapping) and tools.get("listChanged") is True
+    said = capabilities if isinstance(capabilities, Mapping) else {}
     return {
         "protocolVersion": version,
-        "capabilities": {"tools": {"listChanged": announces}},
+        "capabilities": {
+            "tools": {},
+            **{name: _announced(said[name]) for name in _CAPABILITIES if said.get(name) is not None},
+        },
         "serverInfo": {
             "name": _text(info.get("name")),
             "version": _text(info.get("version")),
@@ -256,6 +271,10 @@ def mended_greeting(result: Mapping[str, Any]) -> dict[str, Any]:
         },
         "instructions": _text(result.get("instructions")) or None,
     }
+
+
+def _announced(capability: Any) -> dict[str, bool]:
+    return {"listChanged": isinstance(capability, Mapping) and capability.get("listChanged") is True}
 
 
 def _text(value: Any) -> str:

@@ -40,6 +40,10 @@ _BY_STATUS: Mapping[int, type[UpstreamError]] = {
 _AUTH_HINT = "the operator should check `auth` of this upstream in isthmus.yaml"
 
 
+RESOURCE_NOT_FOUND = -32002
+"""Of the protocol until 2025; since 2026-07-28 it is invalid parameters, and the message says what is wrong."""
+
+
 class NotSent(Exception):
     """A call for certain was not sent, or was turned away before anything was done: it may be sent again."""
 
@@ -68,9 +72,9 @@ def trouble_of(error: Exception, operation: Operation, seconds: float) -> Upstre
             )
         case code if code in (ANSWER_MALFORMED, HTTP_BROKEN, PARSE_ERROR):
             return UpstreamUnavailable(f"{operation.id}: {message}", body=data)
-        case code if code == INVALID_PARAMS:
+        case code if code == INVALID_PARAMS and not (operation.method and kind_of(message) is NotFound):
             return InvalidArguments(message, body=data, hint=f"help({operation.id}) shows all parameters")
-        case code if code == METHOD_NOT_FOUND:
+        case code if code in (METHOD_NOT_FOUND, RESOURCE_NOT_FOUND):
             return NotFound(message, body=data)
         case _:
             return kind_of(message)(message, body=data)

@@ -44,7 +44,13 @@ PRUNABLE = 8_000_000
 """Characters of the longest message that is searched for what makes it too deep."""
 
 LISTENED_TO = frozenset(
-    {"notifications/tools/list_changed", "notifications/subscriptions/acknowledged", "notifications/cancelled"}
+    {
+        "notifications/tools/list_changed",
+        "notifications/resources/list_changed",
+        "notifications/prompts/list_changed",
+        "notifications/subscriptions/acknowledged",
+        "notifications/cancelled",
+    }
 )
 """The notifications that reach the session. Progress and logs are nobody's here, and may come by the million."""
 
