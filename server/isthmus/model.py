@@ -141,6 +141,11 @@ class Operation:
         """What the upstream calls it, proven or not: part of its contract, and no authority."""
         return self.claim or self.effect
 
+    @property
+    def is_resource(self) -> bool:
+        """Whether it reads one resource of an MCP server, and only that one: it is data rather than an interface."""
+        return self.method == "resources/read" and not self.parameters
+
     @classmethod
     def late(cls, details: Callable[[], Details], **said: Any) -> Operation:
         """An operation whose parameters and output are given by `details`; `said` are its other fields."""
@@ -168,11 +173,6 @@ class Operation:
 
 
 _DETAILS = frozenset({"parameters", "output"})
-
-    @property
-    def is_resource(self) -> bool:
-        """Whether it reads one resource of an MCP server, and only that one: it is data rather than an interface."""
-        return self.method == "resources/read" and not self.parameters
 
 
 @dataclass(frozen=True, slots=True)

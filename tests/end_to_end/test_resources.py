@@ -21,7 +21,7 @@ assert greeting == again
 
 async def connected(server: Served) -> None:
     """Return once the upstream's operations are there: a program that uses it waits for it."""
-    told = await server.execute("await notes.echo('here')")
+    told = await server.execute("await notes.resources.list()")
     assert not told.is_error, told.text
 
 
