@@ -13,16 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isthmus.insight.cells import LONG_NAME, MOST_ROWS
+from isthmus.insight.executions import MOST_ALIKE, MOST_CALLS
 from isthmus.insight.facts import Definitions, RunFact, StoppedFact
 from isthmus.insight.markup import joined, tag
-from isthmus.insight.page import MOST_CALLS, MOST_ROWS, page
+from isthmus.insight.page import page
 from isthmus.model import Effect
 from tests.simulators.insight import NOW, call, insight, run
 
 STYLE = files("isthmus.insight").joinpath("report.css").read_text(encoding="utf-8")
-VOID = {"meta"}
+VOID = {"meta", "wbr"}
 KNOWN = """html head meta title style body main header section h1 h2 h3 p dl div dt dd span svg rect line
-table caption thead tbody tr th td details summary time a code pre figure ul li"""
+table caption thead tbody tr th td details summary time a code pre figure ul li nav wbr"""
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -143,7 +145,7 @@ def test_no_execution_is_a_page_too() -> None:
 
 
 def test_every_call_is_in_the_picture_and_those_left_out_of_the_table_are_counted() -> None:
-    calls = [call(start=n * 2.0, ms=5.0) for n in range(MOST_CALLS + 40)]
+    calls = [call(f"shop.get{n}", start=n * 2.0, ms=5.0) for n in range(MOST_CALLS + 40)]
     reader = read(run(*calls))
     assert "and 40 more calls" in reader.text
     bars = [each for each in reader.all("rect") if each.get("y")]
@@ -151,6 +153,37 @@ def test_every_call_is_in_the_picture_and_those_left_out_of_the_table_are_counte
     assert len(picture) == 1
     assert str(picture[0]["aria-label"]).startswith(f"Timeline of {len(calls)} calls within")
     assert len(bars) == len(calls) + MOST_CALLS + 5  # the picture, the table's strips, and the key
+
+
+def test_reads_of_one_operation_share_a_row_after_the_first_few() -> None:
+    same = [call(start=float(n), ms=10.0 + n, answer_tokens=7) for n in range(1_000)]
+    change = call("shop.new", start=500.5, effect=Effect.WRITE)
+    failed = call(start=501.5, status="failed")
+    reader = read(run(*sorted([*same, change, failed], key=lambda each: each.start)))
+    inside = reader.text.split("1,002 calls")[-1]
+    assert "and 995 more: their median time, and tokens in all" in inside
+    assert "512 ms 6,965" in inside  # of the calls 5 to 999
+    assert inside.index("and 995 more") < inside.index("shop.new") < inside.index("failed")
+    rows = [each for each in reader.all("svg") if each.get("class") == "strip"]
+    assert len(rows) == MOST_ALIKE + 3
+
+
+def test_one_more_than_the_first_few_is_no_reason_for_a_shared_row() -> None:
+    assert "more:" not in read(run(*[call()] * (MOST_ALIKE + 1))).text
+
+
+def test_a_long_name_may_be_broken_at_its_dots_and_underscores() -> None:
+    name = f"shop.{'x' * LONG_NAME}.get_all"
+    reader = read(run(call(name)))
+    assert "".join(reader.words).count(name) >= 2
+    assert len(reader.all("wbr")) == 3 * 3  # three places, in the tables of reads, of uses, and of the execution
+    assert not read(run(call("shop.get_all"))).all("wbr")
+
+
+def test_an_execution_says_whose_it_is_where_there_are_several_principals() -> None:
+    reader = read(run(principal="ada"), run(principal="bob"))
+    assert [each["class"] for each in reader.all("summary")] == ["named", "named"]
+    assert "class" not in read(run(principal="ada")).all("summary")[0]
 
 
 def test_what_changed_something_is_named_before_reads_are() -> None:
@@ -205,5 +238,6 @@ def test_each_cell_says_its_head_for_narrow_screens() -> None:
 
 def test_links_lead_to_executions_on_the_page() -> None:
     reader = read(run(call(effect=Effect.WRITE), execution="x-7"))
-    assert {each["href"] for each in reader.all("a")} == {"#x-7"}
-    assert "x-7" in [attributes.get("id") for _, attributes in reader.elements]
+    linked = {str(each["href"]).removeprefix("#") for each in reader.all("a")}
+    assert "x-7" in linked
+    assert linked <= {attributes.get("id") for _, attributes in reader.elements}

@@ -50,7 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
         say(text)
         return 0
     _write(Path(arguments.output), text)
-    log(f"{len(insight.runs)} executions: {Path(arguments.output).absolute().as_uri()}")
+    from isthmus.insight.markup import plural
+
+    log(f"{plural(len(insight.runs), 'execution')}: {Path(arguments.output).absolute().as_uri()}")
     return 0
 
 

@@ -58,10 +58,17 @@ def _visible(character: str) -> str:
     return character if character.isprintable() or character in "\n\t" else ascii(character)[1:-1]
 
 
-def table(caption: str, heads: Sequence[tuple[str, str]], rows: Iterable[Sequence[Part]], *, more: str = "") -> Markup:
+def table(
+    caption: str,
+    heads: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[Part]],
+    *,
+    more: str = "",
+    sums: bool = False,
+) -> Markup:
     """A table with its caption. `heads` are (title, class of the column); the first cell of a row is its head.
 
-    `more` tells, in a last row, of rows that are left out.
+    `more` tells, in a last row, of rows that are left out. `sums`: the last row is what the others come to.
     """
     head = tag("tr", [tag("th", title, scope="col", class_=kind or None) for title, kind in heads])
     body = [
@@ -77,8 +84,9 @@ def table(caption: str, heads: Sequence[tuple[str, str]], rows: Iterable[Sequenc
                 )
                 for at, (cell, (title, kind)) in enumerate(zip(cells, heads, strict=True))
             ],
+            class_="sum" if sums and place == len(rows) else None,
         )
-        for cells in rows
+        for place, cells in enumerate(rows, 1)
     ]
     if more:
         body.append(tag("tr", tag("td", more, colspan=len(heads), class_="more")))
@@ -90,21 +98,23 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def plural(count: int, noun: str) -> str:
-    """A count and its noun.
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """A count and its noun; `nouns` where it takes more than an s.
 
-    >>> plural(1, "call"), plural(1200, "call")
-    ('1 call', '1,200 calls')
+    >>> plural(1, "call"), plural(1200, "call"), plural(2, "search", "searches")
+    ('1 call', '1,200 calls', '2 searches')
     """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
 
 
 def duration(ms: float) -> str:
     """A time as people read it.
 
-    >>> duration(0.4), duration(87), duration(1234), duration(185_000)
-    ('0.4 ms', '87 ms', '1.2 s', '3 min 5 s')
+    >>> duration(0), duration(0.4), duration(87), duration(1234), duration(185_000)
+    ('0', '0.4 ms', '87 ms', '1.2 s', '3 min 5 s')
     """
+    if not ms:
+        return "0"
     if ms < 10:
         return f"{ms:.1f} ms"
     if ms < 1_000:

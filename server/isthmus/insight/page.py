@@ -10,31 +10,21 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from isthmus.insight.cells import MOST_ROWS, arguments, effect, link, operation, status
+from isthmus.insight.executions import executions
 from isthmus.insight.facts import (
     Account,
-    CallFact,
     Insight,
     OperationUse,
-    RunFact,
     account_of,
     operations_of,
     skills_of,
 )
 from isthmus.insight.markup import Markup, Part, duration, joined, moment, number, plural, table, tag
-from isthmus.insight.timeline import picture, strip
 from isthmus.model import CallStatus, Effect
-
-MOST_ROWS = 100
-"""Rows of a table; what is left out is counted."""
-
-MOST_CALLS = 60
-"""Calls of one execution that its table names one by one."""
 
 MOST_USED = 15
 """Operations, and skills, among the most used."""
-
-LONGEST_SOURCE = 20_000
-"""Characters of a program that are shown."""
 
 FALLS_SHORT: tuple[CallStatus, ...] = ("failed", "unknown", "refused", "cancelled")
 """What became of calls that did not do what they were to do."""
@@ -61,19 +51,32 @@ def _policy(style: str) -> str:
 
 
 def _sections(insight: Insight, account: Account) -> list[Markup]:
-    return [
-        _section("Tokens", *_tokens(insight, account)),
-        _section("What was changed", *_changed(insight)),
-        _section("What was refused", *_refused(insight)),
-        _section("What was read", *_read(insight)),
-        _section("Most used", *_used(insight)),
-        _section("Executions", *_executions(insight)),
-    ]
+    contents = (
+        _tokens(insight, account),
+        _changed(insight),
+        _refused(insight),
+        _read(insight),
+        _used(insight),
+        executions(insight),
+    )
+    return [_section(title, *content) for title, content in zip(TITLES, contents, strict=True)]
+
+
+TITLES = ("Tokens", "What was changed", "What was refused", "What was read", "Most used", "Executions")
 
 
 def _section(title: str, *content: Part) -> Markup:
-    anchor = title.lower().replace(" ", "-")
-    return tag("section", tag("h2", title, id=anchor), *content, aria_labelledby=anchor)
+    return tag("section", tag("h2", title, id=_anchor(title)), *content, aria_labelledby=_anchor(title))
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+def _contents() -> Markup:
+    """Links to the sections."""
+    links = [tag("li", tag("a", title, href=f"#{_anchor(title)}")) for title in TITLES]
+    return tag("nav", tag("ul", links), aria_label="Contents")
 
 
 def _top(insight: Insight) -> Markup:
@@ -89,7 +92,7 @@ def _top(insight: Insight) -> Markup:
     made = tag(
         "p", told, older, bare, " Made ", moment(insight.made), f"; times are {insight.made:%Z}.", class_="quiet"
     )
-    return tag("header", tag("h1", "Isthmus report"), made)
+    return tag("header", tag("h1", "Isthmus report"), made, *([_contents()] if runs else []))
 
 
 def _tiles(insight: Insight, account: Account) -> Markup:
@@ -145,6 +148,7 @@ def _tokens(insight: Insight, account: Account) -> list[Part]:
             f"Tokens in {plural(account.conversations, 'conversation')}",
             [("", ""), *((name, "n") for name, _, _ in ways)],
             [_cost_row(name, [getattr(cost, field) for _, cost, _ in ways]) for name, field in _COSTS],
+            sums=True,
         ),
         tag("p", _basis(insight, account), class_="quiet"),
     ]
@@ -180,7 +184,7 @@ def _basis(insight: Insight, account: Account) -> str:
     told = [
         "All tokens are estimates of what OpenAI's o200k vocabulary would count; each way is estimated alike. "
         "A conversation is a session. Isthmus: its two tools and instructions in each, the programs, "
-        f"{plural(insight.searches, 'search')} and the results. "
+        f"{plural(insight.searches, 'search', 'searches')} and the results. "
         "Tools directly: the same calls, with their arguments as JSON, and every answer read by the model, once; "
         "that it would read them again with every later turn is not counted. All tools of the upstreams are defined in "
         "each conversation, or, as if they had been known beforehand, only those that it used."
@@ -219,7 +223,7 @@ def _changed(insight: Insight) -> list[Part]:
             f"{plural(len(rows), 'call')} that change something, latest executions first",
             [("operation", ""), ("effect", ""), ("what came of it", ""), ("arguments", "wide"), ("execution", "")],
             [
-                [_operation(call.operation), _effect(call.effect), _status(call), _arguments(call), _link(run)]
+                [operation(call.operation), effect(call.effect), status(call), arguments(call), link(run)]
                 for run, call in rows[:MOST_ROWS]
             ],
             more=_more(len(rows), MOST_ROWS),
@@ -235,7 +239,7 @@ def _refused(insight: Insight) -> list[Part]:
         f"{plural(len(rows), 'call')} that policy, or a person, did not allow; none was sent",
         [("operation", ""), ("effect", ""), ("why", "wide"), ("arguments", "wide"), ("execution", "")],
         [
-            [_operation(call.operation), _effect(call.effect), call.why, _arguments(call), _link(run)]
+            [operation(call.operation), effect(call.effect), call.why, arguments(call), link(run)]
             for run, call in rows[:MOST_ROWS]
         ],
         more=_more(len(rows), MOST_ROWS),
@@ -267,7 +271,7 @@ def _read(insight: Insight) -> list[Part]:
             [("operation", ""), ("reads", "n"), ("executions", "n"), ("tokens of answers", "n")],
             [
                 [
-                    _operation(use.operation),
+                    operation(use.operation),
                     number(use.statuses["done"]),
                     number(use.executions),
                     number(use.answer_tokens),
@@ -297,7 +301,7 @@ def _used(insight: Insight) -> list[Part]:
                 "Skills, as their programs told of them",
                 [("skill", ""), ("executions", "n"), ("calls", "n"), ("failures", "n")],
                 [
-                    [_operation(use.name), number(use.executions), number(use.calls), number(use.failures)]
+                    [operation(use.name), number(use.executions), number(use.calls), number(use.failures)]
                     for use in skills[:MOST_USED]
                 ],
                 more=_more(len(skills), MOST_USED),
@@ -309,138 +313,8 @@ def _used(insight: Insight) -> list[Part]:
 def _use_row(use: OperationUse) -> list[Part]:
     short = sum(use.statuses.get(status, 0) for status in FALLS_SHORT)
     time = "" if use.ms is None else duration(use.ms)
-    return [_operation(use.operation), _effect(use.effect), number(use.calls), number(short), time]
+    return [operation(use.operation), effect(use.effect), number(use.calls), number(short), time]
 
 
 def _more(rows: int, most: int) -> str:
     return f"and {rows - most:,} more" if rows > most else ""
-
-
-def _operation(name: str) -> Markup:
-    return tag("span", name, class_="id")
-
-
-def _effect(effect: Effect) -> Markup:
-    return tag("span", effect, class_=f"effect effect-{effect}")
-
-
-def _status(call: CallFact) -> list[Part]:
-    told = (
-        "done before, taken over" if call.taken else "not sent (dry run)" if call.status == "simulated" else call.status
-    )
-    return [tag("span", told, class_=f"status status-{call.status}"), f": {call.why}" if call.why else ""]
-
-
-def _arguments(call: CallFact) -> Part:
-    return tag("code", call.arguments) if call.arguments else ""
-
-
-def _link(run: RunFact) -> Markup:
-    return tag("a", run.execution, href=f"#{run.execution}", class_="id")
-
-
-# ---------------------------------------------------------------- executions
-
-
-def _executions(insight: Insight) -> list[Part]:
-    if not insight.runs:
-        return [tag("p", "None.")]
-    kinds = [("read", "done"), ("write", "done"), ("destructive", "done"), ("read", "failed"), ("read", "refused")]
-    names = ["read", "write", "destructive", "failed, or unknown whether done", "refused, cancelled or not sent"]
-    key = tag(
-        "ul",
-        [
-            tag(
-                "li",
-                tag(
-                    "svg",
-                    tag("rect", x=1, y=1, width=22, height=8, class_=" ".join(kind)),
-                    viewBox="0 0 24 10",
-                    aria_hidden="true",
-                ),
-                name,
-            )
-            for kind, name in zip(kinds, names, strict=True)
-        ],
-        class_="key quiet",
-    )
-    return [key, *(_execution(run, is_open=at == 0) for at, run in enumerate(insight.runs))]
-
-
-def _execution(run: RunFact, *, is_open: bool) -> Markup:
-    inside = tag("div", *_inside(run), class_="inside", id=run.execution)  # a link to what is inside opens it
-    return tag("details", _summary(run), inside, open="" if is_open else None)
-
-
-def _summary(run: RunFact) -> Markup:
-    ended, kind = (
-        ("no end", "failed") if run.ok is None else ("ok", "ok") if run.ok else (f"failed ({run.code})", "failed")
-    )
-    first = next((line.strip() for line in run.source.splitlines() if line.strip()), "")
-    return tag(
-        "summary",
-        tag("span", run.execution, class_="id"),
-        tag("span", ended, class_=kind),
-        tag("span", moment(run.at), f" · {duration(run.ms)} · {plural(len(run.calls), 'call')}", class_="quiet"),
-        tag("code", first[:200], class_="first"),
-    )
-
-
-def _inside(run: RunFact) -> list[Part]:
-    begun = f", continues {run.continues}" if run.continues else ""
-    told: list[Part] = [
-        tag(
-            "p",
-            f"Session {run.session}, principal {run.principal}{begun}. "
-            f"{duration(run.busy_ms)} of {duration(run.ms)} were computing. "
-            f"The model wrote {run.source_tokens:,} tokens and was shown {run.shown_tokens:,}.",
-            class_="quiet",
-        )
-    ]
-    if run.message:
-        told.append(tag("p", run.message, class_="message"))
-    if run.calls:
-        told += [picture(run.calls), _calls(run.calls)]
-    if run.incomplete:
-        told.append(tag("p", f"Not all is on record: {run.incomplete}.", class_="quiet"))
-    if run.files:
-        told.append(tag("p", f"What did not fit into the result is kept in: {', '.join(run.files)}.", class_="quiet"))
-    if run.source:
-        told += [tag("h3", "Program"), tag("pre", tag("code", _shortened(run.source)), tabindex=0)]
-    return told
-
-
-def _shortened(source: str) -> str:
-    more = len(source) - LONGEST_SOURCE
-    return f"{source[:LONGEST_SOURCE]}\n… and {more:,} characters more" if more > 0 else source
-
-
-def _calls(calls: Sequence[CallFact]) -> Markup:
-    """A table of the calls: what changed something or fell short, and then as many others as there is room for."""
-    notable = [call for call in calls if call.effect is not Effect.READ or call.status != "done"]
-    others = [call for call in calls if call.effect is Effect.READ and call.status == "done"]
-    shown = {id(call) for call in [*notable[:MOST_ROWS], *others][: max(MOST_CALLS, min(len(notable), MOST_ROWS))]}
-    whole = max(call.end for call in calls) or 1.0
-    left = len(calls) - len(shown)
-    return table(
-        plural(len(calls), "call"),
-        [
-            *(("operation", ""), ("arguments", "wide"), ("effect", ""), ("what came of it", "wide")),
-            *(("asked at", "n"), ("took", "n"), ("tokens", "n"), ("when", "track")),
-        ],
-        [_call_row(call, whole) for call in calls if id(call) in shown],
-        more=f"and {plural(left, 'more call')}: all are in the picture above" if left else "",
-    )
-
-
-def _call_row(call: CallFact, whole: float) -> list[Part]:
-    return [
-        _operation(call.operation),
-        _arguments(call),
-        _effect(call.effect),
-        _status(call),
-        duration(call.start),
-        duration(call.ms),
-        number(call.answer_tokens),
-        strip(call, whole),
-    ]
