@@ -9,7 +9,7 @@ from tests.simulators.served import SOON, Served, serving
 
 pytestmark = pytest.mark.anyio
 
-LIMITS = {"wall": 2, "cpu": 1, "memory_mb": 128, "sessions": 3}
+LIMITS = {"wall": 30, "cpu": 1, "memory_mb": 128, "sessions": 3}
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +94,14 @@ async def test_an_unknown_handle_is_told_with_what_to_do(server: Served) -> None
 
 
 @pytest.mark.parametrize(
-    ("code", "limit"), [("import asyncio\nawait asyncio.sleep(60)", "wall"), ("while True: pass", "cpu")]
+    ("code", "timeout", "limit"),
+    [("import asyncio\nawait asyncio.sleep(60)", 1, "wall"), ("while True: pass", 30, "cpu")],
 )
-async def test_after_a_limit_the_next_result_says_what_is_gone(server: Served, code: str, limit: str) -> None:
+async def test_after_a_limit_the_next_result_says_what_is_gone(
+    server: Served, code: str, timeout: float, limit: str
+) -> None:
     handle = await new_session(server, "x = 1; open('/workspace/left', 'w').write('here')")
-    stopped = await server.execute(f"print('so far')\n{code}", session=handle)
+    stopped = await server.execute(f"print('so far')\n{code}", session=handle, timeout=timeout)
     assert stopped.is_error
     assert "so far" in stopped.text
     assert f"(limit `{limit}`)" in stopped.text

@@ -1,0 +1,26 @@
+"""The composition root: an application from a configuration, and what others need of one without it."""
+
+from isthmus.compose.application import LOCAL, Application
+from isthmus.compose.assembly import APPROVALS, application, starts_at_once
+from isthmus.compose.configured import data_of, environment_secrets, lock_path, policy_of, read_lock, skill_folders
+from isthmus.compose.identification import identification
+from isthmus.compose.listing import listed, listed_whole
+from isthmus.compose.records import records
+
+__all__ = [
+    "APPROVALS",
+    "LOCAL",
+    "Application",
+    "application",
+    "data_of",
+    "environment_secrets",
+    "identification",
+    "listed",
+    "listed_whole",
+    "lock_path",
+    "policy_of",
+    "read_lock",
+    "records",
+    "skill_folders",
+    "starts_at_once",
+]

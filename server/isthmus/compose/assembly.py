@@ -1,0 +1,282 @@
+"""An application put together: the one place that names concrete classes.
+
+Heavy modules are imported when it is opened, in a thread, so that a server that has just answered its first message
+goes on answering.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from isthmus.audit import Listed
+from isthmus.compose.application import Application
+from isthmus.compose.configured import (
+    UNTRUSTED_LOGS,
+    data_of,
+    holding_of,
+    policy_of,
+    pool_settings,
+    redactor_of,
+    skill_folders,
+    upstream_of,
+)
+from isthmus.config.model import Configuration
+from isthmus.errors import InternalError
+from isthmus.model import Operation, Principal, UpstreamState
+from isthmus.policy import Allow, Ask, Deny, Policy
+
+if TYPE_CHECKING:
+    from isthmus.ports import Audit, JournalStore, Upstream
+    from isthmus.redaction import Redactor
+    from isthmus.render.fragments import Detail
+    from isthmus.service.catalogs import Catalogs
+    from isthmus.service.skills import Skills
+
+APPROVALS = "approvals.db"
+"""The file in the folder for data where questions stand, and where what was approved is kept."""
+
+
+SETTLED = 60.0
+"""Seconds after which upstreams that still connect are left out of the record of what there is."""
+
+
+@asynccontextmanager
+async def application(
+    configuration: Configuration,
+    *,
+    base: Path,
+    log: Callable[[str], None],
+    upstreams: Mapping[str, Upstream] | None = None,
+) -> AsyncIterator[Application]:
+    """Open an application, and close it with all its processes and connections.
+
+    `base` is the folder that relative paths of the configuration start from; `log` takes lines for the operator.
+    `upstreams` stand in the place of those that are configured, by name: mocks in tests.
+    """
+    parts = await anyio.to_thread.run_sync(partial(_assembled, configuration, base, log, upstreams or {}))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(parts.catalogs.run)
+        tasks.start_soon(parts.sessions.run)
+        tasks.start_soon(parts.learning.run)
+        tasks.start_soon(parts.executing.detached.run)
+        tasks.start_soon(tell_operations, parts.catalogs, parts.audit)
+        await parts.sandbox.start()
+        try:
+            yield parts
+        finally:
+            with anyio.CancelScope(shield=True):
+                await parts.executing.detached.close()
+                await parts.sessions.close()
+                await parts.sandbox.close()
+                await parts.journals.close()
+                await anyio.to_thread.run_sync(parts.audit.close)
+                parts.executing.approvals.store.close()
+                parts.owner.close()
+            tasks.cancel_scope.cancel()
+
+
+def _assembled(
+    configuration: Configuration, base: Path, log: Callable[[str], None], instead: Mapping[str, Upstream]
+) -> Application:
+    from isthmus.credentials.static import StaticCredentials
+    from isthmus.gateway import Gateway
+    from isthmus.service.admission import Admission, Bounds
+    from isthmus.service.approvals import Approvals
+    from isthmus.service.catalogs import Catalogs
+    from isthmus.service.cleaning import Cleaning
+    from isthmus.service.detached import Detached
+    from isthmus.service.execute import ExecuteService, Sources
+    from isthmus.service.history import History
+    from isthmus.service.host import HostOperations
+    from isthmus.service.learning import Learning
+    from isthmus.service.search import search
+    from isthmus.service.search_both import SearchBoth
+    from isthmus.service.sessions import Bounds as Resting
+    from isthmus.service.sessions import Sessions
+    from isthmus.service.veils import Veils
+    from isthmus.stores.approvals import ApprovalFile
+    from isthmus.stores.catalogs import CatalogFiles
+    from isthmus.stores.data import key_of
+    from isthmus.stores.journal import JournalFile
+    from isthmus.stores.journal import Kept as KeptJournals
+    from isthmus.stores.owners import Owner
+    from isthmus.stores.private import PrivateStores
+    from isthmus.stores.shapes import ShapeFile
+    from isthmus.stores.workspace import Kept, Workspaces
+    from isthmus.telemetry.opening import opened as opened_audit
+    from isthmus.validation import Validation
+    from isthmus_sandbox.pool import Pool
+
+    for name in UNTRUSTED_LOGS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    data = data_of(configuration, base)
+    limits, policy, validation = configuration.limits, policy_of(configuration), Validation()
+    files = CatalogFiles(data / "catalogs", log)
+    upstreams = {
+        name: instead.get(name) or upstream_of(name, config, configuration, base, validation, files)
+        for name, config in configuration.upstreams.items()
+    }
+    credentials = StaticCredentials(configuration.upstreams)
+    redactor = redactor_of(configuration)
+    clean = Cleaning(redactor)
+    catalogs = Catalogs(
+        upstreams,
+        lambda each: policy.classify(clean.operation(each)),
+        policy.visible,
+        clean.snapshot,
+        log,
+        holding_of(configuration, base, log),
+        files.share,
+        files.relations,
+    )
+    sandbox = Pool(pool_settings(limits, data / "run"), progress=log)
+    workspaces = Workspaces(
+        data / "sessions", Kept(limits.session_kept, limits.kept_sessions, limits.kept_mb), time.time
+    )
+    sessions = Sessions(
+        workspaces,
+        Resting(limits.sessions, limits.sessions_each, limits.sessions_mb, limits.session_idle),
+        time.monotonic,
+        partial(_new_id, "s"),
+    )
+    kept = configuration.journal
+    private = PrivateStores(data, configuration.private)
+    journals = private.journal(JournalFile(data / "journal.db", KeptJournals(kept.mb, kept.days), time.time))
+    owner = Owner(data / "run", secrets.token_hex(8))
+    audit = opened_audit(configuration.audit, data, base, redactor, time.time, log)
+    mark = partial(_mark, policy)
+    learning = Learning(ShapeFile(data / "shapes.db", log))
+
+    async def search_now(
+        query: str | list[str], *, upstream: str | None, detail: Detail, limit: int, principal: Principal, budget: int
+    ) -> str:
+        now = catalogs.current
+        return search(
+            now.catalog,
+            now.index,
+            now.snapshots,
+            query,
+            upstream,
+            detail,
+            limit,
+            budget_tokens=budget,
+            visible=policy.visible,
+            mark=mark,
+            typed=partial(learning.typed, principal=principal),
+        )
+
+    skills = _skills(configuration, base, catalogs, policy, redactor, journals, log)
+    searching = SearchBoth(search_now, skills, limits.search_tokens)
+    gateway = Gateway(
+        catalogs,
+        upstreams,
+        policy,
+        credentials,
+        redactor,
+        validation.check,
+        observe=learning.observe,
+    )
+    executing = ExecuteService(
+        sandbox,
+        sessions,
+        Admission(
+            Bounds(limits.executions, limits.executions_each, limits.queue, limits.queue_each, starts=starts_at_once())
+        ),
+        catalogs,
+        gateway,
+        History(journals, sandbox, owner.id, owner.alive, owner.crashed, kept.each_mb * 2**20),
+        HostOperations(catalogs, searching, policy.visible, mark, learning.typed, skills),
+        Approvals(ApprovalFile(data / APPROVALS, time.time), configuration.policy.patience),
+        Detached(configuration.policy.patience),
+        limits,
+        Sources(_new_id, partial(secrets.token_hex, 32), time.time, time.monotonic),
+        log,
+        audit,
+        Veils(private.rules, private.vault) if private.rules else None,
+    )
+    return Application(
+        sandbox,
+        catalogs,
+        searching,
+        executing,
+        sessions,
+        journals,
+        owner,
+        learning,
+        audit,
+        limits.output_tokens,
+        key_of(data),
+    )
+
+
+def _skills(
+    configuration: Configuration,
+    base: Path,
+    catalogs: Catalogs,
+    policy: Policy,
+    redactor: Redactor,
+    journals: JournalStore,
+    log: Callable[[str], None],
+) -> Skills:
+    from isthmus.service.skills import Skills, latest_programs
+
+    return Skills(
+        skill_folders(configuration, base, log),
+        catalogs,
+        frozenset(configuration.upstreams),
+        time.time,
+        policy.visible,
+        redactor.text,
+        latest_programs(journals),
+        configuration.skills.save,
+    )
+
+
+async def tell_operations(catalogs: Catalogs, audit: Audit) -> None:
+    """Put on record which operations there are once the upstreams have connected, and what they cost as tools."""
+    from isthmus.insight.definitions import cost
+
+    await catalogs.settled(SETTLED)
+    snapshots = catalogs.current.snapshots
+    for name, snapshot in snapshots.items():
+        if snapshot.state is UpstreamState.READY:
+            shown = list(filter(catalogs.visible, snapshot.operations))
+            tokens, measured = await anyio.to_thread.run_sync(cost, shown)
+            with contextlib.suppress(InternalError):  # the operator has been told
+                audit.note(Listed(time.time(), name, len(shown), tokens, measured))
+
+
+def starts_at_once() -> int:
+    """Executions that may be starting at the same time: enough that no processor waits for work."""
+    return max(4, 2 * (os.cpu_count() or 1))
+
+
+def _mark(policy: Policy, operation: Operation) -> str:
+    if operation.held:
+        return "held back: changed since it was locked"
+    match policy.standing(operation):
+        case Allow():
+            return ""
+        case Ask():
+            return "needs approval"
+        case Deny(by_effect=True) if policy.simulate:
+            return "simulated"
+        case _:
+            return "not allowed" + (": only its upstream says that it reads" if operation.claim else "")
+
+
+def _new_id(kind: str) -> str:
+    """A handle that cannot be guessed: `s-3f9c…`."""
+    return f"{kind}-{secrets.token_hex(8)}"
