@@ -46,6 +46,18 @@ class Caller(Protocol):
         ...
 
 
+class Pace(Protocol):
+    """Who has to know when the guest computes, and when it waits."""
+
+    def computes(self) -> None:
+        """It goes on."""
+        ...
+
+    def waits(self) -> None:
+        """It has stopped, until it is answered."""
+        ...
+
+
 @dataclass(slots=True)
 class Order:
     """Keeps the program's order among calls made without `await`.
@@ -86,6 +98,7 @@ class Execution:
     printed: Callable[[str], Awaitable[None]] | None = None
     recover: Recover | None = None
     log: Callable[[str], None] = lambda _: None
+    pace: Pace | None = None
     output: list[str] = field(default_factory=list)
     busy: float = 0.0  # seconds in which the guest was computing
     _made: int = 0
@@ -160,6 +173,8 @@ class Execution:
     async def exchange(self, step: Step) -> Sequence[Event]:
         """Take the guest's step, and answer with the events since the last one; wait until there are some."""
         self.busy += self.recording.clock() - self._since
+        if self.pace:
+            self.pace.waits()
         self.recording.stepped(step)
         await self._take_output(step.output)
         for call in step.cancellations:
@@ -180,6 +195,8 @@ class Execution:
                 await self._news.wait()
         events, self._events = self._events, []
         self.recording.replied(len(events))
+        if self.pace:
+            self.pace.computes()
         self._since = self.recording.clock()
         return events
 

@@ -172,11 +172,11 @@ class Sandbox(Protocol):
         """Begin to prepare guests, in the background; returns at once. `close` must follow."""
         ...
 
-    async def open(self, workspace: Path | None = None, *, last_spare: bool = True) -> Guest:
+    async def open(self, workspace: Path | None = None, *, behind: bool = False) -> Guest:
         """A guest that has never seen a program: a spare where there is one, else a new worker.
 
         `workspace` is the directory to mount; None makes a new one. A spare can take it while it is empty.
-        Without `last_spare`, the last one is left to others.
+        `behind` others, it takes none that is ready, and gives way from its start.
 
         Raises:
             SandboxUnavailable: no worker can be started; the message says why.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 
-from isthmus.compose import starts_at_once
+from isthmus.compose import bounds_of
 from isthmus.config.model import Limits
 from isthmus.credentials.static import StaticCredentials
 from isthmus.gateway import Gateway
@@ -20,7 +20,7 @@ from isthmus.model import Effect, Principal
 from isthmus.policy import Policy
 from isthmus.ports import Upstream
 from isthmus.redaction import Redactor
-from isthmus.service.admission import Admission, Bounds
+from isthmus.service.admission import Admission
 from isthmus.service.approvals import Approvals
 from isthmus.service.catalogs import Catalogs
 from isthmus.service.detached import Detached
@@ -71,9 +71,7 @@ async def opened_house(
             lambda: secrets.token_hex(8),
         )
         pool = Pool(pool_settings(limits, data / "run"), progress=lambda line: print(f"  {line}", file=sys.stderr))
-        admission = Admission(
-            Bounds(limits.executions, limits.executions_each, limits.queue, limits.queue_each, starts_at_once())
-        )
+        admission = Admission(bounds_of(limits))
         journals = JournalFile(data / "journal.db", KeptJournals(mb=1024, days=1), time.time)
         detached = Detached(60.0)
         async with pool, anyio.create_task_group() as tasks:

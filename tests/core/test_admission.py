@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from isthmus.errors import LimitExceeded
 from isthmus.model import Principal
-from isthmus.service.admission import START, Admission, Bounds, Ticket
+from isthmus.service.admission import ALONE, PAUSE, START, Admission, Bounds, Ticket
 from tests.simulators.guest import ScriptedGuest, steps
 
 pytestmark = pytest.mark.anyio
@@ -157,10 +158,13 @@ async def test_a_second_execution_gives_way_from_its_start_where_another_princip
         with admission.join(another):
             pass
     with admission.join(ALICE) as first, admission.join(ALICE) as second:
-        async with first.place(anyio.Lock(), SOON), second.place(anyio.Lock(), SOON):
-            for ticket, guest in zip((first, second), guests, strict=True):
-                ticket.entered(guest)
-            assert [guest.gave_way for guest in guests] == [False, another is not None]
+        async with first.place(anyio.Lock(), SOON):
+            first.entered(guests[0])
+            first.settle()
+            async with second.place(anyio.Lock(), SOON):
+                second.entered(guests[1])
+                second.settle()
+                assert [guest.gave_way for guest in guests] == [False, another is not None]
 
 
 async def test_one_that_waits_for_its_guest_goes_on_counting_as_starting() -> None:
@@ -174,13 +178,86 @@ async def test_one_that_waits_for_its_guest_goes_on_counting_as_starting() -> No
             assert "busy with starting others" in raised.value.message
 
 
-async def test_a_ticket_knows_whether_its_principal_runs_something_else() -> None:
-    there = house(executions=9, each=9)
-    async with anyio.create_task_group() as tasks:
-        await there.begin(tasks, ALICE, "a1", "a2")
-        await there.begin(tasks, BOB, "b1")
-        assert [there.tickets[name].alone for name in ("a1", "a2", "b1")] == [True, False, True]
-        await there.end("a1", "a2", "b1")
+async def test_what_follows_at_once_upon_another_of_the_same_principal_is_behind_as_what_runs_beside_it_is() -> None:
+    admission = Admission(Bounds(100, 100, 100, 100))
+    with admission.join(BOB):
+        pass
+
+    async def ran(beside: bool) -> bool:
+        with admission.join(ALICE) as ticket:
+            async with ticket.place(anyio.Lock(), SOON):
+                ticket.settle()
+                return await ran(beside=False) if beside else ticket.behind
+
+    assert not await ran(beside=False)
+    assert await ran(beside=False)
+    await anyio.sleep(PAUSE)
+    assert not await ran(beside=False)
+    await anyio.sleep(PAUSE)
+    assert await ran(beside=True)
+
+
+async def test_where_several_are_there_one_principal_starts_one_at_a_time() -> None:
+    admission = Admission(Bounds(100, 100, 100, 100, starts=4))
+    with admission.join(BOB):
+        pass
+    with admission.join(ALICE) as first, admission.join(ALICE) as second:
+        async with first.place(anyio.Lock(), SOON):
+            with pytest.raises(LimitExceeded):
+                async with second.place(anyio.Lock(), 0.02):
+                    raise AssertionError("the first had not started")
+
+
+@pytest.mark.parametrize(("another", "most"), [(None, ALONE), (BOB, 1)])
+async def test_as_many_of_a_principal_compute_as_there_are_processors_and_more_while_he_is_alone(
+    another: Principal | None, most: int
+) -> None:
+    admission = Admission(Bounds(100, 100, 100, 100, processors=1))
+    if another is not None:
+        with admission.join(another):
+            pass
+    async with AsyncExitStack() as stack:
+        running = []
+        for _ in range(most):
+            ticket = stack.enter_context(admission.join(ALICE))
+            await stack.enter_async_context(ticket.place(anyio.Lock(), SOON))
+            ticket.entered(ScriptedGuest(steps(), Path()))
+            ticket.settle()
+            running.append(ticket)
+        await anyio.sleep(START * 1.2)
+        with admission.join(ALICE) as late, pytest.raises(LimitExceeded):
+            async with late.place(anyio.Lock(), 0.02):
+                raise AssertionError("as many compute as may")
+        with admission.join(CAROL) as other:
+            async with other.place(anyio.Lock(), SOON):
+                other.settle()
+        with admission.join(ALICE) as next_one, anyio.fail_after(SOON):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_waits_soon, running[:1] if another else running)
+                async with next_one.place(anyio.Lock(), SOON):
+                    next_one.settle()
+
+
+async def _waits_soon(tickets: list[Ticket]) -> None:
+    """Their guests wait for an upstream; what would be started learns of it."""
+    await quiet()
+    for ticket in tickets:
+        ticket.waits()
+
+
+async def test_one_that_computes_again_counts_from_then() -> None:
+    admission = Admission(Bounds(100, 100, 100, 100, processors=1))
+    with admission.join(BOB):
+        pass
+    with admission.join(ALICE) as first, admission.join(ALICE) as second:
+        async with first.place(anyio.Lock(), SOON):
+            first.entered(ScriptedGuest(steps(), Path()))
+            first.settle()
+            await anyio.sleep(START * 1.2)
+            first.waits()
+            first.computes()
+            async with second.place(anyio.Lock(), SOON):
+                second.settle()
 
 
 @pytest.mark.parametrize(
@@ -237,7 +314,7 @@ async def test_one_that_has_waited_its_time_is_told_which_limit_kept_it_out(boun
     there = House(Admission(bounds))
     async with anyio.create_task_group() as tasks:
         await there.begin(tasks, ALICE, "a1")
-        await there.run(ALICE, "a2", seconds=0.01)
+        await there.run(ALICE, "a2", seconds=0.05)
         await there.end("a1")
     assert told in there.failed[0].message
     assert there.is_empty

@@ -10,7 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.front.http_door import PRINCIPAL, Door, Identify, Message, Names, Receive, Resource, Rules, Scope, Send
+from isthmus.front.http_door import (
+    PRINCIPAL,
+    REFUSED_EVERY,
+    VALUE,
+    VALUES,
+    Door,
+    Identify,
+    Message,
+    Names,
+    Receive,
+    Resource,
+    Rules,
+    Scope,
+    Send,
+)
 from isthmus.front.http_turns import Turns
 from isthmus.identity.verdicts import IssuerUnavailable, NotEnough, Unidentified
 from isthmus.model import Principal
@@ -157,6 +171,69 @@ async def test_a_body_that_is_too_large_stays_outside(body: tuple[bytes, ...]) -
     assert (await asked(door(inside), body=body)).status == 413
     assert (await asked(door(inside), {**HEADERS, "content-length": "9" * 40})).status == 413
     assert inside.scopes == []
+
+
+async def test_a_body_of_too_many_values_stays_outside_and_what_stands_in_a_text_is_none() -> None:
+    inside = Inside()
+    at = Door(Rules("/mcp", NAMES, 10**6, identify), inside, str, Turns(10))
+    values = b"[" + b"{}," * VALUES + b"1]"
+    refused = await asked(at, body=(values,))
+    assert (refused.status, inside.bodies) == (413, [])
+    assert "values" in json.loads(refused.body)["error"]
+    assert (await asked(at, body=(b'["' + values[:-1].replace(b'"', b"") + b'\\"[[["]',))).status == 200
+    assert (await asked(at, body=(b'"' * (2 * VALUES + 2),))).status == 413
+
+
+@given(
+    st.recursive(
+        st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_values_are_counted_as_json_has_them(value: Any) -> None:
+    def values(of: Any) -> int:
+        match of:
+            case dict():
+                return 1 + len(of) + max(0, len(of) - 1) + sum(map(values, of.values()))
+            case list():
+                return 1 + max(0, len(of) - 1) + sum(map(values, of))
+        return isinstance(of, str)
+
+    assert len(VALUE.findall(json.dumps(value).encode())) == values(value)
+
+
+async def test_who_is_refused_waits_longer_the_more_there_are() -> None:
+    at = door(Inside())
+    ended: list[float] = []
+
+    async def refused() -> None:
+        assert (await asked(at, {**HEADERS, "authorization": "Bearer bad"})).status == 401
+        ended.append(anyio.current_time() - began)
+
+    began = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(refused)
+        assert (await asked(at)).status == 200
+        assert anyio.current_time() - began < REFUSED_EVERY * 20
+    assert ended == sorted(ended)
+    assert ended[-1] >= REFUSED_EVERY * 20 * 0.9
+
+
+async def test_a_body_is_read_when_its_principal_has_his_turn_and_not_before() -> None:
+    at = door(Inside(), each=1)
+
+    async def never() -> Message:
+        raise AssertionError("nothing of it is to be read")
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+    async with at._turns.turn(Principal("alice")):
+        await at({"type": "http", "path": "/mcp", "method": "POST", "headers": headers}, never, send)
+    assert sent[0]["status"] == 429
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for_for_ever() -> None:

@@ -7,7 +7,7 @@ import anyio.lowlevel
 import pytest
 from anyio.abc import TaskGroup
 
-from isthmus.front.http_turns import ALONE, Turns
+from isthmus.front.http_turns import ALONE, AT_LEAST, Turns
 from isthmus.model import Principal
 
 pytestmark = pytest.mark.anyio
@@ -56,6 +56,37 @@ async def test_where_another_has_come_each_has_one_on_its_way_and_waits_for_none
         street.go.set()
     assert street.inside.count(CROWD) == 20
     assert street.turns.under_way() == 0
+
+
+async def test_a_single_request_does_not_wait_for_one_of_many_and_these_wait_for_it() -> None:
+    async with anyio.create_task_group() as tasks:
+        street = Street(Turns(each=100), tasks)
+        await street.come(Principal("another"))
+        await street.come(CROWD, 20)
+        await street.come(QUIET)
+        assert street.inside[1:] == [CROWD, QUIET]
+        with anyio.fail_after(10):
+            while street.inside.count(CROWD) < 3:  # noqa: ASYNC110 - they enter when the quiet one's time is over
+                await anyio.sleep(0.005)
+        street.go.set()
+    assert street.turns.under_way() == 0
+
+
+async def test_who_has_many_comes_in_now_and_then_however_many_others_have_one() -> None:
+    others = [Principal(f"p{number}") for number in range(200)]
+    async with anyio.create_task_group() as tasks:
+        street = Street(Turns(each=100), tasks)
+        await street.come(QUIET)
+        await street.come(CROWD, 3)
+        began = anyio.current_time()
+        for other in others:  # each has entered before the next but one has
+            await street.come(other)
+            await anyio.sleep(0.005)
+            if street.inside.count(CROWD) == 3:
+                break
+        assert street.inside.count(CROWD) == 3
+        assert anyio.current_time() - began > AT_LEAST
+        street.go.set()
 
 
 async def test_a_request_that_waits_for_something_lets_the_next_one_in() -> None:

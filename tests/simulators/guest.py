@@ -59,7 +59,7 @@ class ScriptedSandbox:
     async def start(self) -> None:
         pass
 
-    async def open(self, workspace: Path | None = None, *, last_spare: bool = True) -> ScriptedGuest:
+    async def open(self, workspace: Path | None = None, *, behind: bool = False) -> ScriptedGuest:
         if workspace is None:
             workspace = self.folder / f"w{len(self.guests)}"
             workspace.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 from isthmus_sandbox.protocol import SandboxUnavailable
+
+_BEHIND_OTHERS = 10  # a niceness: a tenth of the weight of what has none
 
 
 def command(module: str, *arguments: str) -> list[str]:
@@ -25,6 +28,13 @@ def command(module: str, *arguments: str) -> list[str]:
 def environment() -> dict[str, str]:
     """What a child's environment holds: nothing, but what Windows itself cannot do without."""
     return {name: os.environ[name] for name in ("SYSTEMROOT",) if sys.platform == "win32" and name in os.environ}
+
+
+def give_way(pid: int) -> None:
+    """Let others have more of the processor than a process (0: this one). It cannot be undone without privileges."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):  # it has just ended
+            os.setpriority(os.PRIO_PROCESS, pid, _BEHIND_OTHERS)
 
 
 def _directory_of(package: str) -> Path:

@@ -6,7 +6,6 @@ Both know a worker by its `Process`: to be killed, and waited for. Nothing here 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import socket
@@ -33,7 +32,6 @@ from isthmus_sandbox.wire import Kind
 _READY_BYTES = 65_536
 _CONTROL_BYTES = 65_536
 _STDERR_KEPT = 2_000
-_BEHIND_OTHERS = 10  # a niceness: a tenth of the weight of what has none
 _PAGE = 4096 if sys.platform == "win32" else os.sysconf("SC_PAGE_SIZE")
 _FORKS_AT_ONCE = 16
 
@@ -72,8 +70,8 @@ class Launcher(Protocol):
         """The layers of protection that every worker has, or why not."""
         ...
 
-    async def launch(self, workspace: Path, *, warm: bool) -> tuple[Process, Channel]:
-        """A worker that can take a program. `warm`: entered once, for it is not needed at once.
+    async def launch(self, workspace: Path, *, warm: bool, behind: bool) -> tuple[Process, Channel]:
+        """A worker that can take a program. `warm`: entered once, for it is not needed at once; `behind` others.
 
         Raises:
             SandboxUnavailable: it did not start; the message says why.
@@ -105,7 +103,7 @@ class ForkedProcess:
     def give_way(self) -> None:
         """See `Process`."""
         if self.pid and not self.gone.done():
-            _give_way(self.pid)
+            child.give_way(self.pid)
 
     def kill(self) -> None:
         """See `Process`."""
@@ -177,20 +175,20 @@ class ForkLauncher:
         """See `Launcher`."""
         return self._layers
 
-    async def launch(self, workspace: Path, *, warm: bool) -> tuple[Process, Channel]:
+    async def launch(self, workspace: Path, *, warm: bool, behind: bool) -> tuple[Process, Channel]:
         """See `Launcher`."""
         # Many at once take each other's processor, and their time to be ready with it.
         async with self._places:
-            process, channel = await self._fork(workspace, warm=warm)
+            process, channel = await self._fork(workspace, warm=warm, behind=behind)
             process.pid = int(await _ready(process, channel, self._timeout))
         return process, channel
 
-    async def _fork(self, workspace: Path, *, warm: bool) -> tuple[ForkedProcess, Channel]:
+    async def _fork(self, workspace: Path, *, warm: bool, behind: bool) -> tuple[ForkedProcess, Channel]:
         number = next(self._numbers)
         directory = os.open(workspace, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         ours, theirs = socket.socketpair()
         process = self._workers[number] = ForkedProcess(self, number)
-        self.tell({"fork": number, "warm": warm}, [theirs.detach(), directory])
+        self.tell({"fork": number, "warm": warm, "behind": behind}, [theirs.detach(), directory])
         return process, await _attach(ours)
 
     def tell(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
@@ -295,7 +293,7 @@ class WholeProcess:
     def give_way(self) -> None:
         """See `Process`."""
         if self.running:
-            _give_way(self._process.pid)
+            child.give_way(self._process.pid)
 
     def kill(self) -> None:
         """See `Process`."""
@@ -322,7 +320,13 @@ class SpawnLauncher:
         """See `Launcher`. Empty until the first worker has told."""
         return self._layers or {}
 
-    async def launch(self, workspace: Path, *, warm: bool) -> tuple[Process, Channel]:  # noqa: ARG002 - always warm
+    async def launch(
+        self,
+        workspace: Path,
+        *,
+        warm: bool,  # noqa: ARG002 - it always is
+        behind: bool,
+    ) -> tuple[Process, Channel]:
         """See `Launcher`."""
         orders = Orders(str(self._compiled), str(workspace), os.getpid(), self._limits)
         ours, theirs = socket.socketpair()
@@ -331,6 +335,8 @@ class SpawnLauncher:
                 process = WholeProcess(_popen("isthmus_sandbox.worker", orders, theirs, errors.fileno()))
             self._processes = [each for each in self._processes if each.running]
             self._processes.append(process)
+            if behind:
+                process.give_way()
             channel = await _attach(ours)
             report = await _ready(process, channel, self._timeout, errors.fileno())
         self._compare(json.loads(report), process)
@@ -354,12 +360,6 @@ class SpawnLauncher:
 
 
 # ---------------------------------------------------------------- both
-
-
-def _give_way(pid: int) -> None:
-    if sys.platform != "win32":
-        with contextlib.suppress(OSError):  # it has just ended
-            os.setpriority(os.PRIO_PROCESS, pid, _BEHIND_OTHERS)
 
 
 def own_bytes(pid: int) -> int:

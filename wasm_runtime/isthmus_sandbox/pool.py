@@ -66,25 +66,24 @@ class Pool:
             self._preparing = "sandbox: starting"
             self._keeper = asyncio.create_task(self._keep_spares(), name="isthmus-sandbox-spares")
 
-    async def open(self, workspace: Path | None = None, *, last_spare: bool = True) -> WorkerGuest:
+    async def open(self, workspace: Path | None = None, *, behind: bool = False) -> WorkerGuest:
         """A guest that has never seen a program: a spare where there is one, else a new worker.
 
         `workspace` is the directory to mount; None makes a new one, which is removed when the pool closes. While it
-        is empty, a spare's own takes its place. Without `last_spare`, the last one is left to others.
+        is empty, a spare's own takes its place. `behind` others, it leaves them the spares, and gives way at once.
 
         Raises:
             SandboxUnavailable: no worker can be started; the message says why.
         """
         await self.start()
-        left = 0 if last_spare else 1
-        while len(self._spares) > left and (workspace is None or _is_empty(workspace)):
+        while self._spares and not behind and (workspace is None or _is_empty(workspace)):
             spare = self._spares.popleft()
             self._wanted.set()
             if spare.alive and (workspace is None or spare.move(workspace)):
                 return spare
             await self._discard(spare)
             await anyio.to_thread.run_sync(workspaces.remove, spare.workspace)
-        return await self._launch(workspace, warm=False)
+        return await self._launch(workspace, warm=False, behind=behind)
 
     def preparing(self) -> str:
         """What the first guest still waits for; empty when guests can be had, and when they cannot."""
@@ -138,11 +137,11 @@ class Pool:
             await self._discard(dead)
             await anyio.to_thread.run_sync(workspaces.remove, dead.workspace)
 
-    async def _launch(self, workspace: Path | None, *, warm: bool) -> WorkerGuest:
+    async def _launch(self, workspace: Path | None, *, warm: bool, behind: bool = False) -> WorkerGuest:
         launcher = await self._ready_launcher()
         place = workspace or self._new_workspace()
         try:
-            process, channel = await launcher.launch(place, warm=warm)
+            process, channel = await launcher.launch(place, warm=warm, behind=behind)
         except OSError as error:
             raise SandboxUnavailable(f"no worker can be started with {place}: {error.strerror}") from None
         guest = WorkerGuest(process, channel, place, self._settings.limits)

@@ -8,7 +8,8 @@ It must have one thread: forking copies only the one that forks.
 
 Its control socket (its standard input) keeps the bounds of messages, each one JSON object:
 
-    from the server   {"fork": id, "warm": bool} with two descriptors: the worker's socket and its workspace
+    from the server   {"fork": id, "warm": bool, "behind": bool}
+                      with two descriptors: the worker's socket and its workspace
                       {"kill": id}
     to the server     {"ready": layers} | {"failed": why}, once
                       {"gone": id, "status": status, as of `os.waitstatus_to_exitcode`, or null if there was no fork}
@@ -28,6 +29,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from isthmus_sandbox.child import give_way
 from isthmus_sandbox.confine import (
     Layers,
     WorkerConfinement,
@@ -113,18 +115,18 @@ class Zygote:
             end(Exit.CLOSED)  # and the workers with it
         message = json.loads(text)
         if "fork" in message:
-            self._fork(message["fork"], descriptors, warm=message["warm"])
+            self._fork(message["fork"], descriptors, warm=message["warm"], behind=message["behind"])
         elif (process := self._workers.get(message["kill"])) is not None:
             os.kill(process, signal.SIGKILL)  # not reaped yet, so the id is still its own
 
-    def _fork(self, worker: int, descriptors: list[int], *, warm: bool) -> None:
+    def _fork(self, worker: int, descriptors: list[int], *, warm: bool, behind: bool) -> None:
         try:
             process = os.fork()
         except OSError:
             self._tell({"gone": worker, "status": None})
         else:
             if process == 0:
-                self._become_worker(*descriptors, warm=warm)
+                self._become_worker(*descriptors, warm=warm, behind=behind)
             self._workers[worker] = process
         for descriptor in descriptors:
             os.close(descriptor)
@@ -142,9 +144,11 @@ class Zygote:
         except OSError:
             end(Exit.CLOSED)
 
-    def _become_worker(self, connection: int, workspace: int, *, warm: bool) -> None:
+    def _become_worker(self, connection: int, workspace: int, *, warm: bool, behind: bool) -> None:
         """Never returns."""
         try:
+            if behind:
+                give_way(0)
             sock = self._leave(connection, workspace)
             report = str(os.getpid()).encode()
             layers = self._confinement.apply(self._mounted)

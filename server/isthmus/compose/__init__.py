@@ -1,7 +1,7 @@
 """The composition root: an application from a configuration, and what others need of one without it."""
 
 from isthmus.compose.application import LOCAL, Application
-from isthmus.compose.assembly import APPROVALS, application, starts_at_once
+from isthmus.compose.assembly import APPROVALS, application, bounds_of
 from isthmus.compose.configured import data_of, environment_secrets, lock_path, policy_of, read_lock, skill_folders
 from isthmus.compose.identification import identification
 from isthmus.compose.listing import listed, listed_whole
@@ -12,6 +12,7 @@ __all__ = [
     "LOCAL",
     "Application",
     "application",
+    "bounds_of",
     "data_of",
     "environment_secrets",
     "identification",
@@ -22,5 +23,4 @@ __all__ = [
     "read_lock",
     "records",
     "skill_folders",
-    "starts_at_once",
 ]

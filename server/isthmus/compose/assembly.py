@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import secrets
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -32,7 +33,7 @@ from isthmus.compose.configured import (
     skill_folders,
     upstream_of,
 )
-from isthmus.config.model import Configuration
+from isthmus.config.model import Configuration, Limits
 from isthmus.errors import InternalError
 from isthmus.model import Operation, Principal, UpstreamState
 from isthmus.policy import Allow, Ask, Deny, Policy
@@ -92,7 +93,7 @@ def _assembled(
 ) -> Application:
     from isthmus.credentials.static import StaticCredentials
     from isthmus.gateway import Gateway
-    from isthmus.service.admission import Admission, Bounds
+    from isthmus.service.admission import Admission
     from isthmus.service.approvals import Approvals
     from isthmus.service.catalogs import Catalogs
     from isthmus.service.cleaning import Cleaning
@@ -191,9 +192,7 @@ def _assembled(
     executing = ExecuteService(
         sandbox,
         sessions,
-        Admission(
-            Bounds(limits.executions, limits.executions_each, limits.queue, limits.queue_each, starts=starts_at_once())
-        ),
+        Admission(bounds_of(limits)),
         catalogs,
         gateway,
         History(journals, sandbox, owner.id, owner.alive, owner.crashed, kept.each_mb * 2**20),
@@ -258,9 +257,17 @@ async def tell_operations(catalogs: Catalogs, audit: Audit) -> None:
                 audit.note(Listed(time.time(), name, len(shown), tokens, measured))
 
 
-def starts_at_once() -> int:
-    """Executions that may be starting at the same time: enough that no processor waits for work."""
-    return max(4, 2 * (os.cpu_count() or 1))
+def bounds_of(limits: Limits) -> Bounds:
+    """What admission gives out: starts enough that no processor waits for work."""
+    processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return Bounds(
+        limits.executions,
+        limits.executions_each,
+        limits.queue,
+        limits.queue_each,
+        starts=max(4, 2 * processors),
+        processors=processors,
+    )
 
 
 def _mark(policy: Policy, operation: Operation) -> str:

@@ -73,7 +73,7 @@ class HttpConfig(Closed):
     tokens: list[TokenConfig] = Field(default=[], description="Who may come with a token of this file.")
     oidc: OidcConfig | None = Field(default=None, description="Who may come with a token of an issuer.")
     tls: TlsConfig | None = None
-    body_bytes: int = Field(default=4_194_304, ge=1000, le=67_108_864, description="Bytes of one request.")
+    body_bytes: int = Field(default=1_048_576, ge=1000, le=67_108_864, description="Bytes of one request.")
     connections: int = Field(default=2000, ge=1, le=100_000, description="Connections at the same time.")
     requests_each: int = Field(
         default=1000, ge=1, le=100_000, description="Requests of one principal that are answered at the same time."

@@ -3,16 +3,19 @@
     Host           one of our own names, or 421: a page that a browser took for us by a rebound name stays outside
     Origin         our own, or one of the configuration's, or 403
     Authorization  a token that `identify` knows, or 401 with what a client needs to get one (RFC 6750, RFC 9728)
-    body           at most so large, and there within `BODY_SECONDS`, or 413, 408
+    principal      at most so many requests under way, and these by turns (`http_turns`), or 429
+    body           at most so large, of at most `VALUES` values, and there within `BODY_SECONDS`, or 413, 408
 
-What it lets in, it lets in as a principal: the token itself goes no further. It answers itself where no program is
-concerned: `/healthz`, `/readyz`, and the metadata of the protected resource.
+Who is refused waits a little for the answer, the longer the more there are: a flood of refused requests takes little
+from those that are let in. What it lets in, it lets in as a principal: the token itself goes no further. It answers
+itself where no program is concerned: `/healthz`, `/readyz`, and the metadata of the protected resource.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -36,6 +39,18 @@ Identify: TypeAlias = Callable[[str], Awaitable[Principal]]
 
 BODY_SECONDS = 30.0
 """Within which the whole of a request has to be there."""
+
+VALUES = 10_000
+"""Texts, lists, objects and their members in one request: reading a million of them stops all others for a second."""
+
+VALUE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{,]', re.DOTALL)
+"""A text, or the beginning of another value or member, in JSON."""
+
+REFUSED_EVERY = 0.01
+"""Seconds between two refusals, as long as their number keeps the wait below `REFUSED_WITHIN`."""
+
+REFUSED_WITHIN = 1.0
+"""Seconds that a refusal is held back at most."""
 
 PRINCIPAL = "isthmus.principal"
 """Where the scope of a request that was let in says whose it is."""
@@ -139,6 +154,7 @@ class Door:
         self._endpoint = endpoint
         self._why_not = why_not
         self._turns = turns
+        self._refusing = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -151,7 +167,16 @@ class Door:
                 return
         except Refusal as refusal:
             answered = refusal.status, {"error": refusal.reason}, refusal.headers
+            await self._hold_back()
         await _respond(send, *answered)
+
+    async def _hold_back(self) -> None:
+        """Wait as long as those who were refused before need, each a moment of his own."""
+        self._refusing += 1
+        try:
+            await anyio.sleep(min(self._refusing * REFUSED_EVERY, REFUSED_WITHIN))
+        finally:
+            self._refusing -= 1
 
     def _told(self, path: str, method: str) -> tuple[int, Any, Mapping[str, str]] | None:
         """What anyone is told; None for the endpoint itself."""
@@ -178,13 +203,15 @@ class Door:
             # There are no sessions of the protocol here: no stream to be opened by GET, and none to DELETE.
             raise Refusal(405, "only POST: this server keeps no protocol sessions", {"allow": "POST"})
         principal = await self._identified(headers)
-        body = await self._body(headers, receive)
+        self._check_declared(headers)
         kept = [(name, value) for name, value in scope["headers"] if name not in _SECRETS]
         inside = {**scope, "headers": kept, PRINCIPAL: principal}
         async with self._turns.turn(principal) as may_enter:
             if not may_enter:
                 hint = {"retry-after": "1"}
                 raise Refusal(429, "too many requests of yours are under way (limit http.requests_each)", hint)
+            body = await self._body(receive)
+            _check_values(body)
             await self._endpoint(inside, _replayed(body, receive), send)
 
     def _check_names(self, headers: Headers) -> None:
@@ -231,12 +258,17 @@ class Door:
                 parts.append(f'scope="{" ".join(resource.scopes)}"')
         return Refusal(status, reason, {"www-authenticate": f"Bearer {', '.join(parts)}"})
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
-        most = self._rules.body_bytes
-        too_large = Refusal(413, f"the request has more than {most:,} bytes (limit http.body_bytes)")
+    def _check_declared(self, headers: Headers) -> None:
+        """Refuse what says itself that it is too large, before any of it is read."""
         declared = headers.get("content-length", ["0"])[0]
-        if declared.isascii() and declared.isdigit() and (len(declared) > 12 or int(declared) > most):
-            raise too_large
+        if declared.isascii() and declared.isdigit():
+            self._check_size(int(declared) if len(declared) <= 12 else 10**12)
+
+    def _check_size(self, size: int) -> None:
+        if size > self._rules.body_bytes:
+            raise Refusal(413, f"the request has more than {self._rules.body_bytes:,} bytes (limit http.body_bytes)")
+
+    async def _body(self, receive: Receive) -> bytes:
         body = bytearray()
         try:
             with anyio.fail_after(self._rules.body_seconds):
@@ -247,13 +279,21 @@ class Door:
                         raise Refusal(400, "the request ended before its body did")
                     body += message.get("body", b"")
                     more = message.get("more_body", False)
-                    if len(body) > most:
-                        raise too_large
+                    self._check_size(len(body))
         except TimeoutError:
             raise Refusal(
                 408, f"the request was not there within {self._rules.body_seconds:g} s", {"connection": "close"}
             ) from None
         return bytes(body)
+
+
+def _check_values(body: bytes) -> None:
+    """Refuse what takes long to read, without reading it; what stands within a text counts for nothing."""
+    if sum(map(body.count, (b'"', b"[", b"{", b","))) <= VALUES:
+        return
+    for number, _ in enumerate(VALUE.finditer(body)):
+        if number >= VALUES:
+            raise Refusal(413, f"the request has more than {VALUES:,} values: send what is long as one text")
 
 
 def _headers(scope: Scope) -> Headers:

@@ -1,11 +1,14 @@
 """Admission: which executions run now, and which wait for a place.
 
 Principals take turns: however many executions one of them has waiting, another's next one comes after at most one of
-each other's. What is scarce is bounded in two ways, for all and for each principal:
+each other's. What is scarce is bounded in three ways, for all or for each principal:
 
     places    an execution holds one while it runs, waiting for upstreams included; each has a worker of its own
     starts    the first moments of a run, when it costs processor time for certain. Few are under way at once, so that
-              one who comes is never behind a crowd that all wait for the same processors
+              one who comes is never behind a crowd that all wait for the same processors; where several principals are
+              there, each has one
+    computing what has gone on to compute. A principal has no more of it than there are processors before his next one
+              is started; while he is alone, `ALONE` times as many. More would only take turns on the same processors
 
 All that is decided here is decided at once, on the event loop; only `Ticket.place` waits. Cancelled at any moment, it
 leaves nothing taken.
@@ -14,6 +17,7 @@ leaves nothing taken.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -30,6 +34,12 @@ from isthmus.service.presence import Presence
 START = 0.05
 """Seconds that an execution counts as starting once it has its guest, unless it waits or ends before."""
 
+PAUSE = 0.015
+"""Seconds between the end of an execution and the next of the same principal, unless a program sends them."""
+
+ALONE = 4
+"""Executions that compute at a time, for each processor, of a principal beside whom there is no other."""
+
 
 class Turn(Protocol):
     """A session's: one execution at a time."""
@@ -45,23 +55,24 @@ class Turn(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much there is. The names are those of the limits in the configuration, but for `starts`."""
+    """How much there is. The names are those of the limits in the configuration, but for the last two."""
 
     executions: int
     executions_each: int
     queue: int
     queue_each: int
     starts: int = 4
+    processors: int = 2
 
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """One execution, on its way to a place. `waited` is in seconds; `alone`: its principal runs nothing else then."""
+    """One execution, on its way to a place. `waited` is in seconds; `behind`: others have the processor first."""
 
     principal: Principal
     admission: Admission
     waited: float = 0.0
-    alone: bool = True
+    behind: bool = False
     granted: anyio.Event = field(default_factory=anyio.Event)
     starting: bool = False
     _timer: asyncio.TimerHandle | None = None
@@ -86,17 +97,16 @@ class Ticket:
                 yield
             finally:
                 self.settle()
+                self.admission.computing.pop(self, None)
                 self.admission.leave(self)
         finally:
             turn.release()
 
     def entered(self, guest: Guest) -> None:
-        """It has its guest, and begins to run. One that only computes is let run on, behind others if there are any.
-
-        Where several principals are at work, a second execution of one of them is behind others from its start.
-        """
-        if not self.alone and self.admission.presence.several():
+        """It has its guest, and begins to run. One that only computes is let run on, behind others if there are any."""
+        if self.behind:
             guest.give_way()
+        self.computes()
 
         def overdue() -> None:
             self.settle()
@@ -104,6 +114,15 @@ class Ticket:
                 guest.give_way()
 
         self._timer = asyncio.get_running_loop().call_later(START, overdue)
+
+    def computes(self) -> None:
+        """Its guest goes on computing."""
+        self.admission.computing[self] = anyio.current_time()
+
+    def waits(self) -> None:
+        """Its guest waits for us."""
+        if anyio.current_time() - self.admission.computing.pop(self, math.inf) >= START:
+            self.admission.calmed()
 
     def step_aside(self) -> None:
         """It waits for a person: its place is another's meanwhile."""
@@ -129,9 +148,11 @@ class Admission:
 
     bounds: Bounds
     presence: Presence = field(default_factory=lambda: Presence(anyio.current_time))
+    computing: dict[Ticket, float] = field(default_factory=dict)  # whose guests compute, and since when
     _waiting: Counter[Principal] = field(default_factory=Counter)  # joined, and without a place yet
     _running: Counter[Principal] = field(default_factory=Counter)
     _starting: Counter[Principal] = field(default_factory=Counter)
+    _left: dict[Principal, float] = field(default_factory=dict)  # when each last gave a place back
     _lines: dict[Principal, deque[Ticket]] = field(default_factory=dict)  # the first principal is the next in turn
 
     @contextmanager
@@ -184,8 +205,13 @@ class Admission:
         _less(self._starting, ticket.principal)
         self._grant()
 
+    def calmed(self) -> None:
+        """One that computed for long does so no longer; another one may start."""
+        self._grant()
+
     def leave(self, ticket: Ticket) -> None:
         """Give the place back."""
+        self._left[ticket.principal] = anyio.current_time()
         _less(self._running, ticket.principal)
         self._grant()
 
@@ -213,12 +239,26 @@ class Admission:
     def _may_start(self, principal: Principal) -> bool:
         if self._running[principal] >= self.bounds.executions_each:
             return False
+        several = self.presence.several()
+        if several and self._starting[principal]:
+            return False
+        if self._computing(principal) >= self.bounds.processors * (1 if several else ALONE):
+            return False
         # The last start is for one who has none under way.
         return self._starting.total() < self.bounds.starts - 1 or not self._starting[principal]
 
+    def _computing(self, principal: Principal) -> int:
+        """How many executions of a principal have computed for long, and still do."""
+        until = anyio.current_time() - START
+        return sum(since <= until for ticket, since in self.computing.items() if ticket.principal == principal)
+
+    def _goes_on(self, principal: Principal) -> bool:
+        """Whether one execution of a principal follows upon, or runs beside, another."""
+        return self._running[principal] > 0 or anyio.current_time() - self._left.get(principal, 0.0) < PAUSE
+
     def _begin(self, ticket: Ticket) -> None:
         principal = ticket.principal
-        ticket.alone = not self._running[principal]
+        ticket.behind = self.presence.several() and self._goes_on(principal)
         _less(self._waiting, principal)
         self._running[principal] += 1
         self._starting[principal] += 1

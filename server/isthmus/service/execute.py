@@ -361,7 +361,7 @@ class Run:
             session.dropped = ""
         fresh = session.guest is None
         clean = fresh and not _holds_files(session.workspace)
-        self.ticket.entered(await session.enter(self.service.sandbox, last_spare=self.ticket.alone))
+        self.ticket.entered(await session.enter(self.service.sandbox, behind=self.ticket.behind))
         if session.dropped:
             self.notes.append(f"the variables of this session are gone: {session.dropped}; /workspace is still there")
             session.dropped = ""
@@ -391,6 +391,7 @@ class Run:
             self._print,
             self._recover,
             service.log,
+            self.ticket,
         )
 
     async def _print(self, text: str) -> None:

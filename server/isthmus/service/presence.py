@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from isthmus.model import Principal
 
-RECENT = 1.0
-"""Seconds for which a principal who has come counts as being there."""
+RECENT = 30.0
+"""Seconds for which a principal who has come counts as being there: who works pauses between two requests."""
 
 
 class Presence:

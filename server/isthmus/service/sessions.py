@@ -114,15 +114,15 @@ class Session:
     veil: Veil | None = None  # where there are private values
     turn: Turn = field(default_factory=lambda: Turn(None))  # one execution at a time
 
-    async def enter(self, sandbox: Sandbox, *, last_spare: bool = True) -> Guest:
+    async def enter(self, sandbox: Sandbox, *, behind: bool = False) -> Guest:
         """The session's guest: its own where it lives, else another on the same workspace.
 
-        `last_spare`: whether the sandbox may give the last guest that it has ready.
+        `behind`: whether others are to have the processor, and the guests that are ready, before it.
         """
         if self.guest is not None and not self.guest.alive:
             await self.drop("its worker was ended from outside")
         if self.guest is None:
-            self.guest = await sandbox.open(self.workspace, last_spare=last_spare)
+            self.guest = await sandbox.open(self.workspace, behind=behind)
             self.names = frozenset()
         return self.guest
 
