@@ -9,7 +9,7 @@ Override the fixture `isthmus_upstreams` for answers of your own; see docs/contr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from isthmus.compose import Application
     from isthmus.config.model import Configuration
+    from isthmus.contracts.recorded import RecordedCall
     from isthmus.mock.answers import Answers, Function, Recorded
     from isthmus.mock.upstream import MockUpstream
     from isthmus.model import Operation
@@ -120,7 +121,8 @@ def isthmus(
 def mocked(configuration: Configuration, folder: Path, answers: Answers | None = None) -> dict[str, MockUpstream]:
     """Mocks of all upstreams of a configuration: OpenAPI services by their documents, MCP servers by the lock.
 
-    `folder` is where relative paths start from. Documents are read from files only: a test needs no network.
+    They answer by `answers`, else as `isthmus record` has kept it, else as documents and schemas say. `folder` is where
+    relative paths start from. Documents are read from files only: a test needs no network.
 
     Raises:
         ConfigurationError: a document is not in a file, or the lock has not what is needed.
@@ -128,8 +130,10 @@ def mocked(configuration: Configuration, folder: Path, answers: Answers | None =
     from isthmus.compose import read_lock
     from isthmus.contracts.unlocked import unlocked
     from isthmus.errors import ConfigurationError
+    from isthmus.stores.recordings import RecordingFolder
 
     found: dict[str, MockUpstream] = {}
+    calls = RecordingFolder(folder / configuration.recordings).calls()
     lock = read_lock(configuration, folder)
     for name, config in configuration.upstreams.items():
         if config.openapi is not None and "://" not in config.openapi:
@@ -139,7 +143,16 @@ def mocked(configuration: Configuration, folder: Path, answers: Answers | None =
         else:
             remedy = f"write it with `isthmus lock`, or give {name} by a fixture `isthmus_upstreams` of your own"
             raise ConfigurationError(f"the lock has nothing of {name}, so there is nothing to mock", remedy=remedy)
+        _recall(found[name], calls)
     return found
+
+
+def _recall(mock: MockUpstream, calls: Sequence[RecordedCall]) -> None:
+    from dataclasses import replace
+
+    from isthmus.mock.answers import keyed
+
+    mock.answers = replace(mock.answers, recorded={**keyed(calls, mock.operations), **mock.answers.recorded})
 
 
 def of_document(name: str, path: Path, answers: Answers | None = None) -> MockUpstream:

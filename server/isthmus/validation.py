@@ -56,8 +56,10 @@ class Validation:
     """Checks arguments and answers; compiles an operation's schemas when they are first needed, and keeps them.
 
     One thread may check answers while another checks others: each step on what is kept is one step of a dict.
+    `opaque` says which values stand for something else than themselves: nothing is said of those.
     """
 
+    opaque: Callable[[Any], bool] | None = None
     _kept: OrderedDict[tuple[str, str], tuple[Operation, Validator | None]] = field(default_factory=OrderedDict)
     _patterns: dict[str, Validator | None] = field(default_factory=dict)
 
@@ -95,9 +97,17 @@ class Validation:
         try:
             if validator.is_valid(checked):
                 return []
-            return _distinct(_described(error) for error in validator.iter_errors(checked))[:limit]
+            errors = (error for error in validator.iter_errors(checked) if not self._is_opaque(error))
+            return _distinct(map(_described, errors))[:limit]
         except ValueError as error:  # bytes, lone surrogates, keys that are no text
             return [f"it cannot be checked: {error}"[:200]] if side == "arguments" else []
+
+    def _is_opaque(self, error: ValidationError) -> bool:
+        """Whether a breach is in such a value; or an alternative is missed for such values alone."""
+        if self.opaque is None:
+            return False
+        branches = getattr(error.kind, "context", ())
+        return self.opaque(error.instance) or any(branch and all(map(self._is_opaque, branch)) for branch in branches)
 
     def _validator(self, operation: Operation, side: str) -> Validator | None:
         key = (operation.id, side)

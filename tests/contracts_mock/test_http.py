@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -10,9 +11,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from isthmus.contracts.examples import example
+from isthmus.contracts.recorded import RecordedCall, RecordedError
 from isthmus.mock.answers import Answers
 from isthmus.mock.http import MockService, serving
-from isthmus.model import digest
 from isthmus.openapi.document import read_document
 from isthmus.openapi.operations import compile_operations
 
@@ -76,9 +77,10 @@ DOCUMENT = {
 }
 
 
-def service(**options: Any) -> MockService:
+def service(recorded: Sequence[RecordedCall] = (), **options: Any) -> MockService:
     document = read_document(json.dumps(DOCUMENT).encode(), "shop.json")
-    return MockService(document.schemas, compile_operations(document, "shop").operations, Answers(**options))
+    operations = compile_operations(document, "shop").operations
+    return MockService(document.schemas, operations, Answers(**options), recorded)
 
 
 def asked(mock: MockService, method: str, target: str, body: Any = None) -> tuple[int, Any]:
@@ -105,11 +107,25 @@ def test_the_documents_own_example_comes_first() -> None:
     assert asked(service(), "POST", "/orders", {"item": "tea"}) == (201, {"id": "ord_1"})
 
 
-def test_a_recorded_answer_comes_before_the_example() -> None:
-    recorded = {("shop.list_orders", digest({"limit": 2})): [{"id": "recorded"}]}
-    mock = service(recorded=recorded)
+def told(operation: str, arguments: Any, answer: Any = None, error: RecordedError | None = None) -> RecordedCall:
+    status: Any = "failed" if error else "done"
+    return RecordedCall(f"shop.{operation}", arguments, status=status, answered=1, answer=answer, error=error)
+
+
+def test_a_recorded_answer_comes_before_the_example_however_the_request_is_written() -> None:
+    recorded = [told("list_orders", {"limit": "2"}, ["old"]), told("list_orders", {"limit": 2}, [{"id": "recorded"}])]
+    mock = service([*recorded, told("create_order", {"item": "é", "count": 2}, {"id": "ord_9"})])
     assert asked(mock, "GET", "/orders?limit=2") == (200, [{"id": "recorded"}])
     assert asked(mock, "GET", "/orders?limit=3")[1] != [{"id": "recorded"}]
+    assert asked(mock, "POST", "/orders", {"count": 2, "item": "é"}) == (201, {"id": "ord_9"})
+
+
+def test_a_recorded_failure_is_one_again() -> None:
+    gone = RecordedError("NotFound", "shop.get_order: no such order", status=404, body={"error": "no such order"})
+    refused = RecordedError("Refused", "policy does not allow it")
+    mock = service([told("get_order", {"id": "7"}, error=gone), told("get_order", {"id": "8"}, error=refused)])
+    assert asked(mock, "GET", "/orders/7") == (404, {"error": "no such order"})
+    assert asked(mock, "GET", "/orders/8")[0] == 200
 
 
 @pytest.mark.parametrize(

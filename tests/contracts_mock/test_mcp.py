@@ -13,8 +13,10 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from isthmus.contracts.compare import compare
 from isthmus.contracts.lock import locked, written
+from isthmus.contracts.recorded import RecordedCall, RecordedError
 from isthmus.contracts.verdicts import Class
 from isthmus.upstreams.mcp_tools import operations_of
+from tests.simulators.recordings import keep_recording
 
 pytestmark = pytest.mark.anyio
 
@@ -40,6 +42,14 @@ async def test_the_tools_of_the_lock_are_listed_checked_and_answered(tmp_path: P
     lock = locked(operations_of("desk", TOOLS).operations)
     (tmp_path / "isthmus.lock").write_text(written(lock))
     (tmp_path / "isthmus.yaml").write_text("upstreams: {desk: {command: [none]}}\n")
+    calls = (
+        RecordedCall("desk.get_ticket", {}, (5,), answered=1, answer={"id": 55}),
+        RecordedCall("desk.get_ticket", {"ticket_id": "7"}, answered=2, answer={"id": 77}),
+        RecordedCall(
+            "desk.get_ticket", {"ticket-id": 9}, answered=3, status="failed", error=RecordedError("NotFound", "gone")
+        ),
+    )
+    keep_recording(tmp_path / "recordings" / "one", calls)
     recorded = [{"operation": "desk.get_ticket", "arguments": {"ticket_id": 7}, "answer": {"id": 7}}]
     (tmp_path / "answers.json").write_text(json.dumps(recorded))
     command = ["-m", "isthmus", "mock", "desk", "--answers", "answers.json"]
@@ -54,6 +64,10 @@ async def test_the_tools_of_the_lock_are_listed_checked_and_answered(tmp_path: P
         assert {one.rule for one in changes} <= {"words-changed", "output-described"}
         known = await session.call_tool("get-ticket", {"ticket-id": 7})
         assert known.structured_content == {"id": 7}
+        kept = await session.call_tool("get-ticket", {"ticket-id": 5})
+        assert kept.structured_content == {"id": 55}
+        gone = await session.call_tool("get-ticket", {"ticket-id": 9})
+        assert (gone.is_error, gone.content[0].model_dump()["text"]) == (True, "gone")
         made = await session.call_tool("get-ticket", {"ticket-id": 8})
         assert isinstance(made.structured_content, dict)
         assert isinstance(made.structured_content["id"], int)

@@ -18,6 +18,7 @@ import yaml
 from isthmus_sandbox.component import shipped
 from isthmus_sandbox.protocol import SandboxUnavailable
 from tests.simulators.plugin import named_plugin
+from tests.simulators.report_formats import junit_problems, sarif_problems
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +67,10 @@ def test_the_steps_of_the_workflow_pass_in_the_example_repository(repository: Pa
     for name, command in commands.items():
         done = run(command, repository)
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
-    assert ET.parse(repository / "contracts.xml").getroot().attrib["failures"] == "0"
+    for report in ("contracts.xml", "recordings.xml"):
+        assert junit_problems((repository / report).read_text()) == []
+        assert ET.parse(repository / report).getroot().attrib["failures"] == "0"
+    assert sarif_problems((repository / "contracts.sarif").read_text()) == []
 
 
 def test_the_check_fails_on_a_breaking_change_and_names_the_program(repository: Path) -> None:
@@ -77,6 +81,9 @@ def test_the_check_fails_on_a_breaking_change_and_names_the_program(repository: 
     told = run("isthmus check --programs 'programs/*.py'", repository).stdout
     assert "schema Order (output): total is gone: programs that read it fail" in told
     assert "breaks programs/open_total.py:3 (shop.list_orders)" in told
+    replayed = run(steps()["Replay the recordings"], repository)
+    assert replayed.returncode == 1
+    assert "1 recordings replayed: 0 passed, 1 failed" in replayed.stderr
     assert run("isthmus lock --accept shop.list_orders && isthmus check", repository).returncode == 0
 
 

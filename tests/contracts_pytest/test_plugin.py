@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from isthmus.contracts.recorded import RecordedCall, RecordedError
 from isthmus_sandbox.component import shipped
 from isthmus_sandbox.protocol import SandboxUnavailable
 from tests.simulators.plugin import named_plugin
+from tests.simulators.recordings import keep_recording
 
 pytestmark = pytest.mark.slow
 pytest_plugins = ["pytester"]
@@ -85,6 +87,39 @@ def test_programs_run_against_mocks_of_what_is_configured(pytester: pytest.Pytes
                 await isthmus.value("1 / 0")
         """,
         2,
+    )
+
+
+def test_what_is_recorded_comes_before_what_is_made_up(pytester: pytest.Pytester) -> None:
+    (pytester.path / "pets.json").write_text(json.dumps(DOCUMENT))
+    (pytester.path / "isthmus.yaml").write_text("upstreams: {pets: {openapi: pets.json}}\n")
+    gone = RecordedError("NotFound", "pets.list_pets: gone", status=404)
+    calls = [
+        RecordedCall("pets.list_pets", {"limit": 7}, answered=1, answer=["rex"]),
+        RecordedCall("pets.list_pets", {"limit": 9}, answered=2, status="failed", error=gone),
+    ]
+    keep_recording(pytester.path / "recordings" / "one", calls)
+    passed(
+        pytester,
+        """
+        import asyncio
+        from pathlib import Path
+        import pytest
+        from isthmus.model import digest
+        from isthmus.pytest_plugin import answering, mocked
+
+        @pytest.fixture
+        def isthmus_upstreams(isthmus_configuration):
+            answers = answering(recorded={("pets.list_pets", digest({"limit": 8})): ["mine"]})
+            return mocked(isthmus_configuration, Path.cwd(), answers)
+
+        def test_value(isthmus):
+            program = "names = [await pets.list_pets(limit=7), await pets.list_pets(limit=8)]"
+            assert asyncio.run(isthmus.value(program + "\\nnames")) == [["rex"], ["mine"]]
+            with pytest.raises(AssertionError, match="NotFound"):
+                asyncio.run(isthmus.value("await pets.list_pets(limit=9)"))
+        """,
+        1,
     )
 
 

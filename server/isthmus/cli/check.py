@@ -1,17 +1,18 @@
-"""`isthmus check`: what operations take and give now, against the lock.
+"""`isthmus check`: what operations take and give now, against the lock; with `--replay`, recorded executions run again.
 
 Exit codes: 0 nothing as bad as `--fail-on`, 1 something is, 2 it could not be checked: no lock, an upstream that cannot
-be listed, a fault in the configuration or on the command line.
+be listed, a fault in the configuration or on the command line. With `--replay`: 0 all went as they went, 1 one did not,
+2 none failed, but one could not be run.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from isthmus.cli.common import add_config, loaded, log, say
-from isthmus.contracts.formats import FORMATS, Format
+from isthmus.cli.common import add_config, loaded, log, say, shown
+from isthmus.contracts.formats import FORMATS
 from isthmus.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -33,6 +34,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="say which of these Python files a breaking change breaks, beside the team's skills; may be repeated",
     )
     parser.add_argument(
+        "--replay",
+        nargs="*",
+        metavar="NAME",
+        help="instead, run recorded executions again, offline: these, or all (see `isthmus record`)",
+    )
+    parser.add_argument(
+        "--offline",
+        action="store_true",
+        help="with --replay: ask no upstream for its schemas; documents in files and the lock have to do",
+    )
+    parser.add_argument(
         "--fail-on",
         choices=SEVERITIES,
         default="breaking",
@@ -42,25 +54,44 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check, and report; 1 if there is a change of the class that fails, or of a worse one."""
+    """Check, and report."""
+    if arguments.replay is None:
+        return _compared(arguments)
+    from isthmus.cli.replays import replayed
+
+    if arguments.programs:
+        raise ConfigurationError("--programs means nothing with --replay", remedy="leave one of them out")
+    replays, report, summary = replayed(arguments)
+    _tell(arguments.output, report, summary)
+    if arguments.fail_on == "never":
+        return 0
+    return 1 if replays.count("failed") else 2 if replays.count("unchecked") else 0
+
+
+def _compared(arguments: argparse.Namespace) -> int:
+    """Compare with the lock; 1 if there is a change of the class that fails, or of a worse one."""
     from isthmus import __version__
     from isthmus.cli.contracts import live_operations, lock_of, programs, skill_files
     from isthmus.contracts.lock import locked
     from isthmus.contracts.report import rendered, summary
 
+    if arguments.offline:
+        raise ConfigurationError("--offline means nothing without --replay", remedy="leave it out, or add --replay")
     found = loaded(arguments)
     path, lock = lock_of(found)
     sources = programs([*arguments.programs, *skill_files(found)])
     checked = _checked(path, lock, locked(live_operations(found)), sources)
-    form: Format = next(one for one in get_args(Format) if one == arguments.format)
-    report = rendered(checked, form, version=__version__)
-    if arguments.output is None:
-        say(report)
-    else:
-        _write(arguments.output, report)
-        log(summary(checked))
+    _tell(arguments.output, rendered(checked, arguments.format, version=__version__), summary(checked))
     failing = SEVERITIES[: SEVERITIES.index(arguments.fail_on) + 1]
     return 1 if any(change.kind.value in failing for change in checked.changes) else 0
+
+
+def _tell(output: Path | None, report: str, summary: str) -> None:
+    if output is None:
+        say(report)
+    else:
+        _write(output, report)
+        log(summary)
 
 
 def _checked(path: Path, lock: Lock, live: Lock, sources: list[tuple[str, str]]) -> Checked:
@@ -74,19 +105,13 @@ def _checked(path: Path, lock: Lock, live: Lock, sources: list[tuple[str, str]])
     for one in unreadable:
         log(f"warning: {one.program} is not looked into: {one.problem}")
     return Checked(
-        _shown(path),
+        shown(path),
         tuple(lock.operations),
         changes,
         grouped(changes, found, lock),
         tuple(unreadable),
         lines_of(path.read_text(encoding="utf-8")),
     )
-
-
-def _shown(path: Path) -> str:
-    """The lock file from here, where it is below: that is how code hosts find it."""
-    here = Path.cwd()
-    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.as_posix()
 
 
 def _write(path: Path, text: str) -> None:

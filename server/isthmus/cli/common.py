@@ -54,6 +54,12 @@ def say(text: str) -> None:
     sys.stdout.write(shown if shown.endswith("\n") else f"{shown}\n")
 
 
+def shown(path: Path) -> str:
+    """A path from here, where it is below: that is how code hosts find it."""
+    here = Path.cwd()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.as_posix()
+
+
 def printable(line: str) -> str:
     """A line that cannot act on a terminal or forge another line, whatever an upstream put into it."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)

@@ -1,4 +1,4 @@
-"""What `lock`, `check` and `mock` share: the operations as they are now, the lock, and programs from files."""
+"""What the commands on contracts share: operations as they are now, the lock, recordings, and programs from files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from isthmus.config.loader import Loaded
     from isthmus.contracts.lock import Lock
     from isthmus.model import Operation, UpstreamSnapshot
+    from isthmus.stores.recordings import RecordingFolder
 
 MAX_PROGRAM = 10_000_000
 """Bytes of one program."""
@@ -55,6 +56,13 @@ def lock_of(found: Loaded) -> tuple[Path, Lock]:
     if lock is None:
         raise ConfigurationError("there is no such lock file", file=str(path), remedy="write it with `isthmus lock`")
     return path, lock
+
+
+def folder_of(found: Loaded) -> RecordingFolder:
+    """Where the recordings of a configuration are."""
+    from isthmus.stores.recordings import RecordingFolder
+
+    return RecordingFolder(found.base / found.configuration.recordings)
 
 
 def skill_files(found: Loaded) -> list[str]:

@@ -87,7 +87,7 @@ class Application:
             return lay_out(
                 report,
                 budget_tokens=self.output_tokens,
-                keep=partial(self._keep, report.session),
+                keep=partial(self.keep, report.session),
                 show_session=session == "new",
             )
 
@@ -113,7 +113,8 @@ class Application:
         for question, reply in replies.items():
             self.executing.approvals.answer(principal, question, reply)
 
-    def _keep(self, session: str, name: str, content: bytes) -> str:
+    def keep(self, session: str, name: str, content: bytes) -> str:
+        """Put what did not fit into a result into its session's workspace; gives where programs find it."""
         from isthmus.stores.workspace import keep
 
         if (workspace := self.sessions.workspace(session)) is None:

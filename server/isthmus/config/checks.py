@@ -41,7 +41,7 @@ _WILD = re.compile(r"[*?\[]")
 
 def check(root: Node, folder: Path, home: str | None, findings: Findings) -> Node:
     """The tree with its paths made absolute, from `folder` (the file's own) and `home` (for `~`)."""
-    for key in ("data", "lock"):
+    for key in ("data", "lock", "recordings"):
         if (path := root.entries.get(key)) is not None and path.value:
             root = root.with_entries({**root.entries, key: _absolute(path, folder, home)})
     root = _with_skills(root, folder, home, findings)

@@ -281,6 +281,11 @@ class Configuration(_Closed):
         min_length=1,
         description="The lock file of `isthmus lock`. By default, isthmus.lock beside this file, where there is one.",
     )
+    recordings: str = Field(
+        default="recordings",
+        min_length=1,
+        description="The folder of recorded executions, which `isthmus record` keeps and `check --replay` runs.",
+    )
     hold_back: list[Literal["breaking", "description"]] = Field(
         default=["breaking", "description"],
         description="Which changes since the lock hold an operation back until you accept them: 'breaking' ones, and "

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from isthmus.catalog.catalog import bind
+from isthmus.coercion import coerced
 from isthmus.contracts.examples import example
-from isthmus.errors import ConfigurationError
+from isthmus.contracts.recorded import RecordedCall, RecordedError
+from isthmus.errors import (
+    ConfigurationError,
+    InvalidArguments,
+    NotFound,
+    OutcomeUnknown,
+    PermissionDenied,
+    RateLimited,
+    UpstreamError,
+    UpstreamUnavailable,
+)
 from isthmus.model import Operation, SchemaDocument, digest
 from isthmus.openapi.bodies import is_json
 from isthmus.openapi.nodes import follow, mapping_of
 from isthmus.openapi.operations import success_statuses
 
 Recorded = Mapping[tuple[str, str], Any]
-"""Answers by operation and digest of the arguments (`isthmus.model.digest`), as a journal addresses calls."""
+"""Answers by operation and digest of the arguments (`isthmus.model.digest`), as a journal addresses calls.
+
+A `RecordedError` is raised.
+"""
 
 Function = Callable[..., Any]
 """Takes the arguments by their names in Python, and gives the answer; or raises an `UpstreamError`."""
@@ -31,14 +46,20 @@ class Answers:
     seed: str = ""
 
     def answer(self, operation: Operation, arguments: Mapping[str, Any]) -> Any:
-        """The answer to one call; it may be an awaitable, where a function gives one."""
+        """The answer to one call; it may be an awaitable, where a function gives one.
+
+        Raises:
+            UpstreamError: an error is recorded.
+        """
         function = self.functions.get(operation.id) or self.functions.get(operation.original)
         if function is not None:
             return function(**arguments)
         key = (operation.id, digest(dict(arguments)))
-        if key in self.recorded:
-            return self.recorded[key]
-        return self.example(operation)
+        if key not in self.recorded:
+            return self.example(operation)
+        if isinstance(answer := self.recorded[key], RecordedError):
+            raise error_of(answer)
+        return answer
 
     def example(self, operation: Operation) -> Any:
         """The document's own example of a success, or one made of its schema; null where neither is there."""
@@ -96,8 +117,47 @@ def _given(media: Mapping[str, Any], document: SchemaDocument) -> list[Any]:
     return found
 
 
-def read_recorded(path: Path) -> dict[tuple[str, str], Any]:
-    """Recorded answers from a file: a JSON list of `{"operation": ..., "arguments": {...}, "answer": ...}`.
+def error_of(recorded: RecordedError) -> UpstreamError:
+    """The error that a program was told of, to be raised again."""
+    kinds = (InvalidArguments, NotFound, OutcomeUnknown, PermissionDenied, RateLimited, UpstreamUnavailable)
+    kind = next((each for each in kinds if each.__name__ == recorded.type), UpstreamError)
+    return kind(recorded.message, status=recorded.status, body=recorded.body, hint=recorded.hint)
+
+
+_OURS = frozenset({"InvalidArguments", "Refused", "LimitExceeded"})
+"""Errors that Isthmus itself raises before anything is sent; those of an upstream have a status, too."""
+
+
+def came_from_upstream(call: RecordedCall) -> bool:
+    """Whether its answer, or its error, was the upstream's own."""
+    if not call.answered or call.is_hosts:
+        return False
+    if call.error is None:
+        return call.status == "done"
+    ours = call.error.type in _OURS and call.error.status is None
+    return call.status == "failed" and not ours
+
+
+def keyed(calls: Iterable[RecordedCall], operations: Iterable[Operation]) -> dict[tuple[str, str], Any]:
+    """What upstreams answered, by operation and arguments; of equal calls, the last one counts."""
+    known = {operation.id: operation for operation in operations}
+    found: dict[tuple[str, str], Any] = {}
+    for call in filter(came_from_upstream, calls):
+        if (operation := known.get(call.operation)) is not None and (bound := bound_of(operation, call)) is not None:
+            found[operation.id, digest(bound)] = call.error or call.answer
+    return found
+
+
+def bound_of(operation: Operation, call: RecordedCall) -> dict[str, Any] | None:
+    """The arguments of a call by their names in Python, mended; None where it does not take them any more."""
+    try:
+        return coerced(operation, bind(operation, call.positional, call.arguments))
+    except InvalidArguments:
+        return None
+
+
+def read_answers(path: Path) -> list[RecordedCall]:
+    """Answers from a file: a JSON list of `{"operation": ..., "arguments": {...}, "answer": ...}`.
 
     Raises:
         ConfigurationError: it cannot be read, or an entry is no such object; the message says which.
@@ -110,10 +170,11 @@ def read_recorded(path: Path) -> dict[tuple[str, str], Any]:
         raise ConfigurationError(f"the answers cannot be read: {reason}", file=str(path), remedy=remedy) from None
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"the answers are no JSON: {error}"[:200], file=str(path), remedy=remedy) from None
-    found: dict[tuple[str, str], Any] = {}
+    found: list[RecordedCall] = []
     for place, entry in enumerate(entries if isinstance(entries, list) else [None]):
         well = isinstance(entry, dict) and isinstance(entry.get("operation"), str) and "answer" in entry
         if not well or not isinstance(entry.get("arguments", {}), dict):
             raise ConfigurationError(f"entry {place} is no recorded answer", file=str(path), remedy=remedy)
-        found[entry["operation"], digest(entry.get("arguments", {}))] = entry["answer"]
+        given = entry.get("arguments", {})
+        found.append(RecordedCall(entry["operation"], given, answered=place + 1, answer=entry["answer"]))
     return found

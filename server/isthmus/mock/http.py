@@ -1,12 +1,11 @@
-"""An OpenAPI document as a service on this machine: it checks requests, and answers from examples and schemas."""
+"""An OpenAPI document as a service on this machine: it checks requests, and answers as recorded, or from examples."""
 
 from __future__ import annotations
 
 import json
 import re
 import threading
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,9 +13,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from isthmus.mock.answers import Answers, has_answer, success_status
-from isthmus.model import Operation, SchemaDocument, digest
-from isthmus.openapi.nodes import mapping_of
+from isthmus.contracts.recorded import RecordedCall
+from isthmus.errors import IsthmusError
+from isthmus.mock.answers import Answers, bound_of, came_from_upstream, has_answer, success_status
+from isthmus.mock.judge import Judge, Message, is_there
+from isthmus.model import Operation, SchemaDocument
+from isthmus.openapi.plan import read_plan
+from isthmus.openapi.requests import build_request
 
 MAX_BODY = 33_554_432
 """Bytes of a request that are read; a longer one is refused."""
@@ -48,6 +51,7 @@ class MockService:
     document: SchemaDocument
     operations: tuple[Operation, ...]
     answers: Answers = field(default_factory=Answers)
+    recorded: Sequence[RecordedCall] = ()  # of equal calls, the last one counts
 
     def respond(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """The response to one request. Header names are in lower case."""
@@ -55,14 +59,13 @@ class MockService:
         operation = self._operation(method, path)
         if operation is None:
             return self._lost(method, path)
-        if self._judge is not None:
-            problems, arguments = self._judge.judged(method, path, query, headers, body, operation)
-            if problems:
-                detail = {"message": f"the request does not fit {operation.id}", "errors": problems[:MAX_PROBLEMS]}
-                return Reply(422, detail)
-            key = (operation.id, digest(arguments))
-            if key in self.answers.recorded:
-                return Reply(success_status(operation), self.answers.recorded[key])
+        message = Message(method, path, query, headers, body)
+        problems = self._judge.request_problems(operation, message) if self._judge else []
+        if problems:
+            detail = {"message": f"the request does not fit {operation.id}", "errors": problems[:MAX_PROBLEMS]}
+            return Reply(422, detail)
+        if (reply := self._recorded.get(_look(message))) is not None:
+            return reply
         answer = self.answers.example(operation) if has_answer(operation) else None
         return Reply(success_status(operation), answer)
 
@@ -96,113 +99,60 @@ class MockService:
 
     @cached_property
     def _judge(self) -> Judge | None:
+        return Judge(self.document.root) if is_there() else None
+
+    @cached_property
+    def _recorded(self) -> dict[tuple[Any, ...], Reply]:
+        """The recorded answers, by what the requests for them look like."""
+        known = {operation.id: operation for operation in self.operations}
+        found: dict[tuple[Any, ...], Reply] = {}
+        for call in filter(came_from_upstream, self.recorded):
+            operation = known.get(call.operation)
+            arguments = bound_of(operation, call) if operation else None
+            if operation and arguments is not None and (message := message_of(operation, arguments)):
+                found[_look(message)] = _reply(operation, call)
+        return found
+
+
+def message_of(operation: Operation, arguments: Mapping[str, Any]) -> Message | None:
+    """The request for a call, without credentials; None where its arguments do not make one any more."""
+    try:
+        wire = build_request(operation, read_plan(operation).inputs, arguments)
+    except (IsthmusError, LookupError):
+        return None
+    headers = {name.lower(): value for name, value in wire.headers}
+    if wire.cookies:
+        headers["cookie"] = "; ".join(f"{name}={value}" for name, value in wire.cookies)
+    return Message(wire.method, wire.path, wire.target.partition("?")[2], headers, wire.content or b"")
+
+
+def _look(message: Message) -> tuple[Any, ...]:
+    """What two requests for the same have in common, however they are written. Headers say nothing of that."""
+    query = tuple(sorted(parse_qsl(message.query, keep_blank_values=True)))
+    return (
+        message.method,
+        unquote(message.path),
+        query,
+        _body_look(message.headers.get("content-type", ""), message.body),
+    )
+
+
+def _body_look(media: str, body: bytes) -> Any:
+    if "json" in media:
         try:
-            import openapi_core  # noqa: F401 - whether it is installed
-        except ImportError:
-            return None
-        return Judge(self.document.root)
+            return json.dumps(json.loads(body), sort_keys=True)
+        except ValueError:
+            return body
+    if "x-www-form-urlencoded" in media:
+        return tuple(sorted(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)))
+    return body
 
 
-@dataclass
-class _Request:
-    """A request, as openapi-core wants to see it."""
-
-    host_url: str
-    path: str
-    method: str
-    content_type: str
-    body: bytes | None
-    parameters: Any = field(repr=False)
-
-
-@dataclass
-class Judge:
-    """openapi-core, held against requests. Parameters of the style `deepObject` are let pass: it refuses good ones."""
-
-    root: Mapping[str, Any]
-
-    def judged(
-        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes, operation: Operation
-    ) -> tuple[list[str], dict[str, Any]]:
-        """What is wrong with a request, and its arguments by their names in Python."""
-        from openapi_core.datatypes import RequestParameters
-        from werkzeug.datastructures import Headers, ImmutableMultiDict
-
-        request = _Request(
-            _HOST,
-            path,
-            method.lower(),
-            headers.get("content-type", ""),
-            body or None,
-            RequestParameters(
-                query=ImmutableMultiDict(parse_qsl(query, keep_blank_values=True)),
-                header=Headers(dict(headers)),
-                cookie=ImmutableMultiDict(_cookies(headers)),
-            ),
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of deprecated parameters
-            errors = [error for error in self._app.iter_request_errors(request) if not self._is_own_fault(error)]
-            result = self._app.unmarshal_request(request)
-        return [_told(error) for error in errors], _arguments(result, operation)
-
-    def _is_own_fault(self, error: Exception) -> bool:
-        """Whether openapi-core refuses what is right; and credentials, which a mock does not ask for."""
-        kind = type(error).__name__
-        return "Security" in kind or (getattr(error, "name", None) in self._deep and "Parameter" in kind)
-
-    @cached_property
-    def _deep(self) -> frozenset[str]:
-        found: set[str] = set()
-        waiting: list[Any] = [self.root.get("paths"), mapping_of(self.root.get("components")).get("parameters")]
-        while waiting:
-            node = waiting.pop()
-            if isinstance(node, Mapping):
-                if node.get("style") == "deepObject":
-                    found.add(str(node.get("name")))
-                waiting.extend(
-                    value for key, value in node.items() if key not in ("schema", "responses", "requestBody")
-                )
-            elif isinstance(node, list):
-                waiting.extend(node)
-        return frozenset(found)
-
-    @cached_property
-    def _app(self) -> Any:
-        from openapi_core import Config, OpenAPI
-
-        root = {**self.root, "servers": [{"url": _HOST}], "security": []}
-        return OpenAPI.from_dict(root, config=Config(spec_validator_cls=None))
-
-
-_HOST = "http://mock.invalid"
-
-
-def _cookies(headers: Mapping[str, str]) -> list[tuple[str, str]]:
-    pairs = [pair.strip().partition("=") for pair in headers.get("cookie", "").split(";") if pair.strip()]
-    return [(unquote(name), unquote(value)) for name, _, value in pairs]
-
-
-def _told(error: BaseException) -> str:
-    """An error with its causes, without its classes: the innermost says what is wrong."""
-    texts: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None:
-        details = getattr(cause, "schema_errors", None)
-        texts += [one.message for one in details or ()] or [str(cause)]
-        cause = cause.__cause__
-    return ": ".join(dict.fromkeys(text[:300] for text in texts if text))
-
-
-def _arguments(result: Any, operation: Operation) -> dict[str, Any]:
-    given: dict[tuple[str, str], Any] = {}
-    for place in ("path", "query", "header", "cookie"):
-        given.update({(place, name): value for name, value in getattr(result.parameters, place, {}).items()})
-    body = result.body if isinstance(result.body, Mapping) else {}
-    given.update({("body", name): value for name, value in body.items()})
-    return {
-        one.name: given[one.location, one.wire] for one in operation.parameters if (one.location, one.wire) in given
-    }
+def _reply(operation: Operation, call: RecordedCall) -> Reply:
+    error = call.error
+    if error is None:
+        return Reply(success_status(operation), call.answer)
+    return Reply(error.status or 500, error.body if error.body is not None else {"message": error.message})
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,10 @@ from mcp.server.stdio import stdio_server
 
 from isthmus import __version__
 from isthmus.contracts.lock import LockedUpstream
+from isthmus.contracts.recorded import RecordedCall
 from isthmus.contracts.unlocked import unlocked
-from isthmus.mock.answers import Answers
+from isthmus.errors import UpstreamError
+from isthmus.mock.answers import Answers, keyed
 from isthmus.model import Effect, Operation
 from isthmus.openapi.schema import standalone
 from isthmus.validation import Validation
@@ -43,17 +45,24 @@ class MockTools:
         arguments = {names.get(wire, wire): value for wire, value in given.items()}
         if problems := self._validation.arguments_problems(operation, arguments):
             return _text("; ".join(problems), is_error=True)
-        value = self.answers.answer(operation, arguments)
-        value = await value if inspect.isawaitable(value) else value
+        try:
+            value = self.answers.answer(operation, arguments)
+            value = await value if inspect.isawaitable(value) else value
+        except UpstreamError as error:
+            return _text(error.message, is_error=True)
         if operation.output is None:
             return _text(value if isinstance(value, str) else json.dumps(value))
         wrapped = value if isinstance(value, dict) else {"result": value}
         return types.CallToolResult(content=[types.TextContent(text=json.dumps(value))], structured_content=wrapped)
 
 
-def tools_of(upstream: LockedUpstream, answers: Answers) -> MockTools:
-    """The tools that a lock has of an upstream; what it has beside tools is not mocked over the wire."""
-    return MockTools([operation for operation in unlocked(upstream) if not operation.method], answers)
+def tools_of(upstream: LockedUpstream, seed: str = "", recorded: Iterable[RecordedCall] = ()) -> MockTools:
+    """The tools that a lock has of an upstream, which answer as recorded, or as their schemas say.
+
+    What it has beside tools is not mocked over the wire.
+    """
+    operations = [operation for operation in unlocked(upstream) if not operation.method]
+    return MockTools(operations, Answers(recorded=keyed(recorded, operations), seed=seed))
 
 
 async def serve(name: str, tools: MockTools) -> None:

@@ -58,13 +58,7 @@ class Archive:
             Diverged: it does not do what it did.
             GuestLost, SandboxUnavailable: the sandbox's own.
         """
-        if transcript.omitted:
-            raise NotRepeatable(transcript.omitted)
-        history = History(self.store, sandbox, "", lambda _: False, cheap=WITHOUT_BOUND)
-        began = transcript.began
-        if began.fresh and not began.clean:
-            raise NotRepeatable("it began with files that another interpreter had left in /workspace")
-        before = [] if began.fresh else await history.programs_before(began.session, began.execution)
+        before = await self.before(transcript, sandbox)
         guest = await sandbox.open()
         try:
             for each in before:
@@ -78,3 +72,17 @@ class Archive:
         finally:
             await guest.close()
         return Replayed(report_of(transcript, outcome), len(transcript.turns) + 1, stopped=False)
+
+    async def before(self, transcript: Transcript, sandbox: Sandbox) -> list[Transcript]:
+        """What had run in its interpreter before an execution, oldest first.
+
+        Raises:
+            NotRepeatable: the record does not hold what is needed.
+        """
+        if transcript.omitted:
+            raise NotRepeatable(transcript.omitted)
+        history = History(self.store, sandbox, "", lambda _: False, cheap=WITHOUT_BOUND)
+        began = transcript.began
+        if began.fresh and not began.clean:
+            raise NotRepeatable("it began with files that another interpreter had left in /workspace")
+        return [] if began.fresh else await history.programs_before(began.session, began.execution)
