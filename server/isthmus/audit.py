@@ -62,7 +62,10 @@ class After(NamedTuple):
 
 
 class Stopped(NamedTuple):
-    """A program was refused before it ran, for calls in it that could not have succeeded: `line 3: refused: ...`."""
+    """A program was refused before it ran, for calls in it that could not have succeeded: `line 3: refused: ...`.
+
+    `written` is how many characters it had, `told` how many the model was told of it.
+    """
 
     at: float
     execution: str
@@ -70,6 +73,8 @@ class Stopped(NamedTuple):
     principal: str
     program: str
     calls: tuple[str, ...]
+    written: int
+    told: int
 
 
 class Searched(NamedTuple):

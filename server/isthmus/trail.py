@@ -116,8 +116,11 @@ def note_stopped(
     told = tuple(
         f"line {line}: {message if code == 'refused' or audit.wants_text else code}" for line, code, message in found
     )
+    characters = sum(len(message) for _, _, message in found)
     with contextlib.suppress(InternalError):  # nothing is sent, and the operator has been told
-        audit.note(Stopped(now, execution, session, principal, _digest_of(source), told))
+        audit.note(
+            Stopped(now, execution, session, principal, _digest_of(source), told, written=len(source), told=characters)
+        )
 
 
 def _digest_of(source: str) -> str:

@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 from isthmus.insight.facts import (
     Cost,
     SkillFact,
+    StoppedFact,
     account_of,
     lanes_of,
     operations_of,
     skills_of,
 )
 from isthmus.model import Effect
-from tests.simulators.insight import call, insight, run
+from tests.simulators.insight import NOW, call, insight, run
 
 
 def test_the_account_counts_definitions_once_a_conversation_and_each_answer_once() -> None:
@@ -45,6 +46,14 @@ def test_what_was_not_sent_or_was_taken_over_would_have_cost_nothing_more() -> N
     )
     assert account.ideal == Cost(0, 0, 0)
     assert account.direct == Cost(1_800, 0, 0)
+
+
+def test_programs_that_were_refused_before_running_cost_us_and_nobody_else() -> None:
+    stopped = StoppedFact("x-2", "ada", NOW, ("line 1: refused",), source_tokens=11, shown_tokens=13)
+    without, account = account_of(insight(run())), account_of(insight(run(), stopped=(stopped,)))
+    assert account.ours.written - without.ours.written == 11
+    assert account.ours.read - without.ours.read == 13
+    assert (account.direct, account.ideal) == (without.direct, without.ideal)
 
 
 def test_upstreams_whose_definitions_are_not_known_are_named() -> None:

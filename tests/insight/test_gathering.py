@@ -15,6 +15,7 @@ from isthmus.journal import Answered, Began, Ended, Entry, Resumed, Sent
 from isthmus.model import CallStatus, Effect
 from isthmus.recording import Recording
 from isthmus.redaction import Redactor
+from isthmus.render.tokens import estimate
 from isthmus.service.insight import Wanted, gathered, run_of
 from isthmus_sandbox.frames import decode_step
 from isthmus_sandbox.protocol import Event, Outcome, Program
@@ -143,6 +144,27 @@ async def test_many_answers_are_estimated_by_how_dense_the_first_were() -> None:
         tape.call(number, event=Event(number, "value", "lorem ipsum dolor " * 1_000))
     tokens = [call.answer_tokens for call in told(await tape.ended()).calls]
     assert max(tokens) < 1.1 * min(tokens)
+
+
+@pytest.mark.parametrize(
+    ("event", "read"),
+    [
+        (Event(1, "value", {"id": 1, "name": "Ada, B"}), '{"id":1,"name":"Ada, B"}'),
+        (Event(1, "value", "a, b,[]]"), '"a, b,[]]"'),
+        (Event(1, "value", {"picture": b"x" * 9_000, "id": 1}), '{"picture":null,"id":1}'),
+        (Event(1, "error", {"type": "NotFound", "message": "no such order", "hint": "look"}), "no such order"),
+        (Event(1, "value", None), "null"),
+    ],
+)
+async def test_a_model_would_read_the_data_of_an_answer_and_nothing_of_how_it_travels(event: Event, read: str) -> None:
+    tape = Tape()
+    tape.call(1, event=event)
+    assert told(await tape.ended()).calls[0].answer_tokens == estimate(read)
+
+
+async def test_a_program_costs_what_it_does_as_the_argument_of_a_tool() -> None:
+    source = 'print("a")\nprint("b")'
+    assert told(await Tape(source=source).ended()).source_tokens == estimate(json.dumps({"code": source}))
 
 
 async def test_skills_are_told_with_what_programs_say_of_their_calls() -> None:

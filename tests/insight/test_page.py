@@ -139,9 +139,30 @@ def test_nothing_changed_and_nothing_refused_is_said() -> None:
 
 
 def test_no_execution_is_a_page_too() -> None:
-    text = read(search_tokens=0, searches=0).text
-    assert "No execution is on record here" in text
+    reader = read(search_tokens=0, searches=0)
+    assert "No execution is on record here" in reader.text
+    assert [name for name, _ in reader.elements if name in ("h1", "h2", "table")] == ["h1"]
+
+
+def test_a_program_that_was_refused_is_told_where_nothing_has_run() -> None:
+    stopped = StoppedFact("x-2", "ada", NOW, ("line 3: shop.drop is denied",))
+    text = read(search_tokens=0, searches=0, overhead=0, definitions={}, stopped=(stopped,)).text
+    assert "line 3: shop.drop is denied" in text
     assert "nothing to compare with" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "gist"),
+    [
+        ("import asyncio\n# all of them\nawait shop.get()", "await shop.get()"),
+        ("import asyncio", "import asyncio"),
+        ("", ""),
+    ],
+)
+def test_an_execution_is_headed_by_a_line_that_says_something_of_it(source: str, gist: str) -> None:
+    html = page(insight(run(source=source)), STYLE)
+    summary = html[html.index("<summary>") : html.index("</summary>")]
+    assert summary.endswith(f'<code class="first">{gist}</code>')
 
 
 def test_every_call_is_in_the_picture_and_those_left_out_of_the_table_are_counted() -> None:

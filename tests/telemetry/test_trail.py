@@ -189,8 +189,9 @@ def test_a_program_that_never_ran_is_on_record_with_what_policy_said_and_no_more
     found = [(1, "refused", "shop.drop is denied"), (2, "invalid_arguments", "card: '4111' is no number")]
     for wants_text, second in ((False, "line 2: invalid_arguments"), (True, "line 2: card: '4111' is no number")):
         audit = Kept(wants_text=wants_text)
-        note_stopped(audit, 5.0, ("alice", "s-1", "x-1"), "", found)
+        note_stopped(audit, 5.0, ("alice", "s-1", "x-1"), "shop.drop()", found)
         [record] = audit.records
         assert isinstance(record, Stopped)
         assert record.calls == ("line 1: shop.drop is denied", second)
         assert (record.principal, record.session, record.execution) == ("alice", "s-1", "x-1")
+        assert (record.written, record.told) == (11, sum(len(message) for _, _, message in found))

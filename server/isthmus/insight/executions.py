@@ -60,7 +60,6 @@ def _summary(run: RunFact, *, named: bool) -> Markup:
     ended, kind = (
         ("no end", "failed") if run.ok is None else ("ok", "ok") if run.ok else (f"failed ({run.code})", "failed")
     )
-    first = next((line.strip() for line in run.source.splitlines() if line.strip()), "")
     return tag(
         "summary",
         tag("span", run.execution, class_="id"),
@@ -68,9 +67,18 @@ def _summary(run: RunFact, *, named: bool) -> Markup:
         tag("span", moment(run.at), class_="quiet"),
         tag("span", f"{duration(run.ms)}, {plural(len(run.calls), 'call')}", class_="quiet"),
         *([tag("span", run.principal, class_="quiet who")] if named else []),
-        tag("code", first[:200], class_="first"),
+        tag("code", _gist(run.source), class_="first"),
         class_="named" if named else None,
     )
+
+
+_SAYS_LITTLE = ("import ", "from ", "#", '"""', "try:", "await simulate()")
+
+
+def _gist(source: str) -> str:
+    """The first line of a program that says something of it."""
+    lines = [line.strip() for line in source.splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith(_SAYS_LITTLE)), lines[0] if lines else "")[:200]
 
 
 def _inside(run: RunFact) -> list[Part]:

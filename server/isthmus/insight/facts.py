@@ -79,12 +79,17 @@ class RunFact:
 
 @dataclass(frozen=True, slots=True)
 class StoppedFact:
-    """A program that was refused before it ran, and why, call by call."""
+    """A program that was refused before it ran, and why, call by call.
+
+    Tokens are of what the model wrote, and of what it was told.
+    """
 
     execution: str
     principal: str
     at: datetime
     calls: tuple[str, ...]
+    source_tokens: int = 0
+    shown_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +172,8 @@ def account_of(insight: Insight) -> Account:
     used = [known[name].each for each in sessions.values() for name in map(_upstream, each) if name in known]
     ours = Cost(
         len(sessions) * insight.overhead,
-        sum(run.source_tokens for run in insight.runs),
-        sum(run.shown_tokens for run in insight.runs) + insight.search_tokens,
+        sum(each.source_tokens for each in (*insight.runs, *insight.stopped)),
+        sum(each.shown_tokens for each in (*insight.runs, *insight.stopped)) + insight.search_tokens,
     )
     return Account(
         conversations=len(sessions),

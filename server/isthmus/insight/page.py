@@ -41,7 +41,8 @@ def page(insight: Insight, style: str) -> str:
         Markup(f"<style>{style}</style>"),
     ]
     account = account_of(insight)
-    body = tag("main", _top(insight), _tiles(insight, account), *_sections(insight, account))
+    told = [_tiles(insight, account), *_sections(insight, account)] if insight.runs or insight.stopped else []
+    body = tag("main", _top(insight), *told)
     return f'<!DOCTYPE html>\n<html lang="en">{joined(tag("head", head))}{joined(tag("body", body))}</html>\n'
 
 
@@ -184,9 +185,11 @@ def _basis(insight: Insight, account: Account) -> str:
     told = [
         "All tokens are estimates of what OpenAI's o200k vocabulary would count; each way is estimated alike. "
         "A conversation is a session. Isthmus: its two tools and instructions in each, the programs, "
-        f"{plural(insight.searches, 'search', 'searches')} and the results. "
-        "Tools directly: the same calls, with their arguments as JSON, and every answer read by the model, once; "
-        "that it would read them again with every later turn is not counted. All tools of the upstreams are defined in "
+        f"{plural(insight.searches, 'search', 'searches')} and the results, "
+        "and programs that were refused before running. "
+        "Tools directly: the same calls that were made, with their arguments as JSON, and every answer read by the "
+        "model, once, as compact JSON without bytes; that it would read them again with every later turn is not "
+        "counted. What a model thinks is on neither side. All tools of the upstreams are defined in "
         "each conversation, or, as if they had been known beforehand, only those that it used."
     ]
     if known:
@@ -200,8 +203,6 @@ def _basis(insight: Insight, account: Account) -> str:
             f"Not counted, because their definitions are not on record: {_names(account.undefined)}. "
             "The direct ways would cost more than is shown."
         )
-    if insight.stopped:
-        told.append("Programs that were refused before running are on neither side.")
     if not insight.audited:
         told.append("The audit log is off or empty: searches and definitions are missing from both sides.")
     return " ".join(told)

@@ -84,7 +84,10 @@ def _stopped(record: Mapping[str, Any], shown: Shown, made: datetime) -> Stopped
     execution, principal, calls = shown(
         str(record.get("session")), [execution, principal, [*map(str, record["calls"])]]
     )
-    return StoppedFact(execution, principal, datetime.fromtimestamp(record["at"], made.tzinfo), tuple(calls))
+    at = datetime.fromtimestamp(record["at"], made.tzinfo)
+    characters = [record.get(name) for name in ("written", "told")]
+    written, told = (round(each * TOKENS_A_CHARACTER) if isinstance(each, int) else 0 for each in characters)
+    return StoppedFact(execution, principal, at, tuple(calls), written, told)
 
 
 def _belongs(record: Mapping[str, Any], runs: Sequence[RunFact], wanted: Wanted) -> bool:
@@ -129,7 +132,7 @@ def run_of(entries: Sequence[Entry], shown: Callable[[Any], Any], made: datetime
         ms=finished.ms if finished else 0.0,
         busy_ms=finished.busy_ms if finished else 0.0,
         source=began.program.source,
-        source_tokens=estimate(began.program.source),
+        source_tokens=estimate(json.dumps({"code": began.program.source}, ensure_ascii=False)),
         shown_tokens=transcript.tokens,
         calls=tuple(_calls(entries, requests)),
         skills=tuple(_skills(requests.values())),
@@ -186,7 +189,7 @@ def _calls(entries: Sequence[Entry], requests: Mapping[int, Request]) -> Iterato
             ms=max(0.0, (ended.at - sent.at) * 1000) if ended else 0.0,
             arguments=arguments,
             argument_tokens=meter.tokens(f"{sent.operation}(", arguments),
-            answer_tokens=meter.tokens(sent.operation, answer.decode("utf-8", "replace")),
+            answer_tokens=meter.tokens(sent.operation, _read_directly(answer)),
             why=_error(answer) if status in ("failed", "refused", "unknown") else "",
             taken=ended.taken if ended else "",
         )
@@ -214,11 +217,28 @@ def _written(request: Request | None) -> str:
     return ", ".join(json.dumps(each, ensure_ascii=False, default=repr) for each in given)
 
 
+def _read_directly(answer: bytes) -> str:
+    """What a model that calls tools would read of an answer: its data as compact JSON, or what the error says.
+
+    Bytes are left out: what a picture costs is not what its letters do.
+    """
+    _, _, rest = answer.partition(b",")  # [3,"value",DATA,BYTES]
+    kind, _, rest = rest.partition(b",")
+    if kind == b'"error"':
+        return _error(answer, hint=False)
+    if rest.endswith(b",[]]"):
+        return rest[:-4].decode("utf-8", "replace")
+    try:
+        return json.dumps(json.loads(answer)[2], ensure_ascii=False, separators=(",", ":"))
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}… ({len(text):,} characters)"
 
 
-def _error(answer: bytes) -> str:
+def _error(answer: bytes, *, hint: bool = True) -> str:
     """What the program was told of a call that failed."""
     if not answer:
         return ""
@@ -228,8 +248,8 @@ def _error(answer: bytes) -> str:
         return ""
     if not isinstance(payload, dict):
         return ""
-    hint = payload.get("hint")
-    return f"{payload.get('message', '')}" + (f" ({hint})" if hint else "")
+    more = payload.get("hint") if hint else ""
+    return f"{payload.get('message', '')}" + (f" ({more})" if more else "")
 
 
 def _skills(requests: Iterable[Request]) -> Iterator[SkillFact]:
