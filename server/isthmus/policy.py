@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Any
 
 from isthmus.model import Call, Effect, Operation, Principal
 from isthmus.rules import Flow, Judged, Label, Rule, Tally, Verdict, judge, matching, spend
@@ -154,25 +155,43 @@ class Policy:
         """A call was answered: what the program knows from now on is noted."""
         tally.labels |= self.flow.labels(operation)
 
-    def explain(self, call: Call, tally: Tally | None = None) -> list[str]:
-        """How the verdict on a call comes about, in the order in which it does, a line each."""
-        operation, principal = call.operation, call.principal
+    def explain(
+        self, operation: Operation, principal: Principal, arguments: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """How a verdict comes about, in the order in which it does, a line each; without arguments, of all calls."""
         lines = [f"effect: {operation.effect}{_doubted(operation)}"]
         if labels := self.flow.labels(operation):
             lines.append(f"labels: {', '.join(sorted(labels))}")
         if (refused := self._outright(operation)) is not None:
             return [*lines, f"refused outright: {refused.reason}"]
         named = [rule for rule in self.rules if rule.names(operation, principal)]
-        for rule in named:
-            problem = rule.misfits(call)
-            word = "only bounds" if rule.verdict is Verdict.BOUND else f"says {rule.verdict}"
-            budget = f"; {rule.calls} calls for each execution" if rule.calls is not None else ""
-            lines.append(f"rule {rule.name!r} {word}{budget}: " + (f"does not fit, {problem}" if problem else "fits"))
+        lines += [_told(rule, None if arguments is None else Call(operation, arguments, principal)) for rule in named]
         if not named:
             lines.append("no rule of policy.rules names it")
-        if judge(self.rules, call, tally or Tally()).verdict is Verdict.BOUND:
-            lines.append(f"its effect decides: {_listed(self._allowed(operation))} is allowed for {operation.upstream}")
+        if self._left_to_effect(operation, principal, arguments):
+            lines.append(self._effect_told(operation))
+        if Label.SINK in labels:
+            lines.append("policy.flow: asked, too, once its session has read what is untrusted and what is private")
         return lines
+
+    def _left_to_effect(self, operation: Operation, principal: Principal, arguments: Mapping[str, Any] | None) -> bool:
+        """Whether rules leave some such call to its effect."""
+        if arguments is not None:
+            return judge(self.rules, Call(operation, arguments, principal), Tally()).verdict is Verdict.BOUND
+        named = [rule for rule in self.rules if rule.names(operation, principal)]
+        return all(rule.arguments or rule.verdict is Verdict.BOUND for rule in named)
+
+    def _effect_told(self, operation: Operation) -> str:
+        """What decides where no rule does."""
+        if glob := matching(self.approve_operations, operation):
+            return f"policy.approve names it, by {glob!r}: asked"
+        if operation.effect in self.approve:
+            return f"policy.approve has {operation.effect.value!r}: asked"
+        allowed = self._allowed(operation)
+        if operation.effect not in allowed and (glob := matching(self.allow_operations, operation)):
+            return f"policy.allow names it, by {glob!r}: allowed"
+        only = "" if operation.effect in allowed else "only "
+        return f"its effect decides: {only}{_listed(allowed)} is allowed for {operation.upstream}"
 
     def _by_rules(self, call: Call, judged: Judged) -> Decision:
         if judged.verdict is Verdict.BOUND:
@@ -188,11 +207,12 @@ class Policy:
                 return Allow()
             case Verdict.APPROVE:
                 return Ask(f"{operation.id} ({operation.effect}) needs the user's approval by the rule {name!r}{why}")
-        remedy = "do more with each call, or go on in another execution" if judged.spent else "stay within the rule"
-        return Deny(
-            f"{operation.id} is refused by the rule {name!r}{why}",
-            f"{remedy}; only the user can change it: policy.rules in isthmus.yaml",
-        )
+        remedy = "only the user can change it: policy.rules in isthmus.yaml"
+        if judged.spent:
+            remedy = f"do more with each call, or go on in another execution; {remedy}"
+        elif judged.rule and judged.rule.arguments:
+            remedy = f"stay within the rule; {remedy}"
+        return Deny(f"{operation.id} is refused by the rule {name!r}{why}", remedy)
 
     def _outright(self, operation: Operation) -> Deny | None:
         """The refusal that neither rules nor effects can take back."""
@@ -245,6 +265,17 @@ class Policy:
     def _selected(self, operation: Operation) -> bool:
         only = self._rules(operation).only
         return only is None or any(_fits(glob, operation) for glob in only)
+
+
+def _told(rule: Rule, call: Call | None) -> str:
+    """A rule in a line: what it says, and whether a call fits it."""
+    word = "only bounds" if rule.verdict is Verdict.BOUND else f"says {rule.verdict}"
+    budget = f"; {rule.calls} calls for each execution" if rule.calls is not None else ""
+    if call is None:
+        where = f" where {' and '.join(rule.arguments)} fit" if rule.arguments else ""
+        return f"rule {rule.name!r} {word}{where}{budget}"
+    problem = rule.misfits(call)
+    return f"rule {rule.name!r} {word}{budget}: " + (f"does not fit, {problem}" if problem else "fits")
 
 
 def _permits(rule: Rule) -> bool:

@@ -55,7 +55,34 @@ def test_a_call_that_fits_is_allowed_and_one_that_does_not_is_refused_with_the_r
 
 def test_without_arguments_it_tells_how_the_operation_stands(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["policy", "explain", "shop.refunds.create"]) == 0
-    assert "amount has to be given" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith("shop.refunds.create: allowed, with arguments that fit\n")
+    assert "rule 'small' says allow where amount fit; 5 calls for each execution" in said
+
+
+def test_a_call_that_is_none_is_told_as_that(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (house / "isthmus.yaml").write_text(
+        CONFIGURATION.replace("then: allow, arguments: {amount: {maximum: 100}}", "then: allow")
+    )
+    assert main(["policy", "explain", "shop.refunds.create", "amont=5"]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("shop.refunds.create: not made: its arguments do not fit\n")
+    assert "did you mean amount?" in said
+
+
+def test_what_is_held_back_is_told_as_refused(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lock"]) == 0
+    (house / "shop.yaml").write_text(DOCUMENT.replace("amount: {type: integer}", "amount: {type: boolean}"))
+    assert main(["policy", "explain", "shop.refunds.create", "amount=5"]) == 1
+    assert "refused outright: shop.refunds.create is held back" in capsys.readouterr().out
+
+
+def test_what_is_only_simulated_is_told_so(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (house / "isthmus.yaml").write_text(
+        CONFIGURATION.split("policy:")[0] + "policy: {writes: simulate}\ndata: ./data\n"
+    )
+    assert main(["policy", "explain", "shop.refunds.create", "amount=5"]) == 0
+    assert "simulated (policy.writes); sent, it would be refused: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

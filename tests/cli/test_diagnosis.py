@@ -61,6 +61,8 @@ def test_what_only_the_upstream_says_of_its_reads_is_told_with_the_lines_to_add(
     assert found.doubted == ("find", "get.one")
     text = "\n".join(told(Diagnosis("isthmus.yaml", {}, upstreams=(found,)), verdicts=False))
     assert "  2 of them only read by their server's word, which counts once you say so;" in text
+    as_json = "\n".join(told(Diagnosis("isthmus.json", {}, upstreams=(found,)), verdicts=False))
+    assert '      "believe": true\n      "effects": {"find": "read", "get.one": "read"}' in as_json
     for added in ("believe: true", "effects: {find: read, get.one: read}"):
         assert f"    {added}" in text
         config = UpstreamConfig.model_validate({"command": ["x"], **yaml.safe_load(added)})

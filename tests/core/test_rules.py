@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.model import Call, Effect, Principal
+from isthmus.model import Call, Effect, Operation, Principal
 from isthmus.policy import Allow, Ask, Decision, Deny, Policy, UpstreamRules
 from isthmus.rules import Flow, Rule, Tally, Verdict
 from isthmus.validation import argument_check
@@ -153,13 +153,47 @@ def test_what_is_no_sink_goes_on_after_such_reads() -> None:
     assert FLOW.decide(Call(LIST, {}, Principal()), tally) == Allow()
 
 
+def told(policy: Policy, asked: Operation, arguments: dict[str, Any] | None = None) -> str:
+    return "\n".join(policy.explain(asked, Principal(), arguments))
+
+
 def test_an_explanation_tells_each_rule_and_what_decided() -> None:
     policy = Policy(rules=(SMALL, rule("few", operations=("shop.*",), calls=3)))
-    lines = "\n".join(policy.explain(refund(500)))
+    lines = told(policy, REFUND, {"amount": 500})
     assert "effect: write" in lines
     assert "rule 'small' says allow: does not fit, amount: 500 is more than 100" in lines
     assert "rule 'few' only bounds; 3 calls for each execution: fits" in lines
-    assert "its effect decides: read is allowed" in "\n".join(Policy().explain(refund(5)))
+    assert "its effect decides" not in lines
+    whatever = told(policy, REFUND)
+    assert "rule 'small' says allow where amount fit" in whatever
+    assert "its effect decides: only read is allowed" in whatever, "of calls that no rule judges"
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "line"),
+    [
+        (Policy(), LIST, "its effect decides: read is allowed for shop"),
+        (Policy(), REFUND, "its effect decides: only read is allowed for shop"),
+        (Policy(approve=frozenset({Effect.WRITE})), REFUND, "policy.approve has 'write': asked"),
+        (Policy(approve_operations=("*.create",)), REFUND, "policy.approve names it, by '*.create': asked"),
+        (Policy(allow_operations=("shop.*",)), REFUND, "policy.allow names it, by 'shop.*': allowed"),
+        (Policy(deny=("shop.*",)), REFUND, "refused outright: shop.refunds.create is denied by the rule 'shop.*'"),
+        (Policy(), replace(REFUND, held="changed"), "refused outright: shop.refunds.create is held back: it changed"),
+        (
+            Policy(upstreams={"shop": UpstreamRules(only=("x",))}),
+            REFUND,
+            "refused outright: shop.refunds.create is not among the operations that are open here",
+        ),
+        (FLOW, POST, "policy.flow: asked, too, once its session has read what is untrusted and what is private"),
+    ],
+)
+def test_an_explanation_names_what_decides(policy: Policy, asked: Operation, line: str) -> None:
+    assert line in policy.explain(asked, Principal(), {})
+
+
+def test_who_is_refused_whatever_he_gives_is_not_told_to_stay_within_the_rule() -> None:
+    never = Policy(rules=(rule("never", Verdict.DENY, operations=("shop.*",)),))
+    assert "stay within" not in reason(never.decide(refund(1)))
 
 
 CLAIMED = replace(LIST, effect=Effect.WRITE, claim=Effect.READ)

@@ -172,6 +172,7 @@ def told(found: Diagnosis, *, verdicts: bool) -> Iterator[str]:
         yield "upstreams"
     for upstream in found.upstreams:
         yield from (f"  {line}" for line in _upstream_lines(upstream))
+        yield from (f"  {line}" for line in _doubt_lines(upstream, as_json=found.configuration.endswith(".json")))
     if verdicts:
         yield "operations"
         for operation in found.operations:
@@ -199,23 +200,24 @@ def _upstream_lines(upstream: UpstreamFinding) -> Iterator[str]:
     total = sum(upstream.operations.values())
     if total:
         yield f"  {total:,} operations: {_listed(upstream.operations)}; {_listed(upstream.verdicts)}"
-    yield from _doubt_lines(upstream)
     yield from (f"  warning: {warning}" for warning in upstream.warnings[:WARNINGS_SHOWN])
     if (more := len(upstream.warnings) - WARNINGS_SHOWN) > 0:
         yield f"  and {more} more warnings: see --json"
 
 
-def _doubt_lines(upstream: UpstreamFinding) -> Iterator[str]:
+def _doubt_lines(upstream: UpstreamFinding, *, as_json: bool) -> Iterator[str]:
     """What to write into the configuration, to be pasted as it stands."""
     if not upstream.doubted:
         return
     count = len(upstream.doubted)
     reads = "1 of them only reads" if count == 1 else f"{count:,} of them only read"
     yield f"  {reads} by their server's word, which counts once you say so;"
-    yield f"  under upstreams.{upstream.name}, add one of these:"
-    yield "    believe: true    # whatever it says of its tools, now and later"
-    each = ", ".join(f"{name}: read" for name in upstream.doubted)
-    yield from textwrap.wrap(f"effects: {{{each}}}", WIDTH, initial_indent="    ", subsequent_indent="      ")
+    yield "  beside its other keys, add the first (its word, now and later), or the second (yours, on these tools):"
+    mark = '"' if as_json else ""
+    each = ", ".join(f"{mark}{name}{mark}: {mark}read{mark}" for name in upstream.doubted)
+    yield f"    {mark}believe{mark}: true"
+    lines = f"{mark}effects{mark}: {{{each}}}"
+    yield from textwrap.wrap(lines, WIDTH, initial_indent="    ", subsequent_indent="      ")
 
 
 def _listed(counts: Mapping[str, int]) -> str:

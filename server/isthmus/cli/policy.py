@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from isthmus.cli.common import CONNECTING, add_config, loaded, printable, run_async, say
@@ -27,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Explain; 1 where the call would be refused, 0 where it would be made, or asked about."""
+    """Explain; 1 where the call would be refused, or is none, 0 where it would be made, simulated, or asked about."""
     found = loaded(arguments)
     given = read_arguments(arguments.arguments)
     upstream = arguments.operation.partition(".")[0]
@@ -42,10 +43,13 @@ def run(arguments: argparse.Namespace) -> int:
         return await listed_whole(configuration, base=found.base, seconds=CONNECTING)
 
     [snapshot] = run_async(listed)
-    operation = _found(snapshot, arguments.operation)
-    from isthmus.compose import policy_of
+    from isthmus.compose import holding_of, policy_of
     from isthmus.model import Principal
 
+    operation = _found(snapshot, arguments.operation)
+    hold = holding_of(found.configuration, found.base, lambda _: None)
+    held = hold(snapshot.name, snapshot.operations, snapshot.operations)
+    operation = replace(operation, held=held.get(operation.id, ""))
     policy = policy_of(found.configuration)
     lines, refused = explained(policy, operation, given, Principal(arguments.principal))
     for line in lines:
@@ -83,19 +87,32 @@ def explained(
         except InvalidArguments as error:
             problems = [f"{error.message}; {error.hint}"]
     decision = policy.standing(operation, principal) if given is None else policy.decide(call)
+    known = None if given is None else call.arguments
     simulated = policy.simulate and operation.effect is not Effect.READ
     match decision:
+        case Allow() | Ask() if problems:
+            verdict = "\n  ".join(["not made: its arguments do not fit", *problems])
         case Allow():
-            verdict = "allowed" + (", and simulated (policy.writes)" if simulated else "")
+            fitting = given is None and not isinstance(policy.decide(call), Allow)
+            verdict = "allowed" + (", with arguments that fit" if fitting else "") + _simulated(simulated)
         case Ask(question):
             verdict = f"asked: {question}" + (", and simulated unasked (policy.writes)" if simulated else "")
         case Deny(by_effect=True) if simulated:
             verdict = f"simulated (policy.writes); sent, it would be refused: {decision.reason}"
         case _:
             verdict = f"refused: {decision.reason}\n  remedy: {decision.remedy}"
-    lines = [*f"{operation.id}: {verdict}".split("\n"), *(f"  {line}" for line in policy.explain(call))]
-    lines += [f"  the arguments do not fit: {problem}" for problem in problems]
-    return lines, isinstance(decision, Deny) and not (simulated and decision.by_effect)
+    lines = [
+        *f"{operation.id}: {verdict}".split("\n"),
+        *(f"  {line}" for line in policy.explain(operation, principal, known)),
+    ]
+    if isinstance(decision, Deny):
+        lines += [f"  the arguments do not fit: {problem}" for problem in problems]
+    refused = isinstance(decision, Deny) and not (simulated and decision.by_effect)
+    return lines, refused or bool(problems)
+
+
+def _simulated(simulated: bool) -> str:
+    return ", and simulated (policy.writes)" if simulated else ""
 
 
 def read_arguments(words: Sequence[str]) -> dict[str, Any] | None:

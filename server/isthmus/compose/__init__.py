@@ -2,7 +2,15 @@
 
 from isthmus.compose.application import LOCAL, Application
 from isthmus.compose.assembly import APPROVALS, application, bounds_of
-from isthmus.compose.configured import data_of, environment_secrets, lock_path, policy_of, read_lock, skill_folders
+from isthmus.compose.configured import (
+    data_of,
+    environment_secrets,
+    holding_of,
+    lock_path,
+    policy_of,
+    read_lock,
+    skill_folders,
+)
 from isthmus.compose.identification import identification
 from isthmus.compose.listing import listed, listed_whole
 from isthmus.compose.records import records
@@ -15,6 +23,7 @@ __all__ = [
     "bounds_of",
     "data_of",
     "environment_secrets",
+    "holding_of",
     "identification",
     "listed",
     "listed_whole",
