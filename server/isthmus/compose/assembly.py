@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from isthmus.ports import Audit, JournalStore, Upstream
     from isthmus.redaction import Redactor
     from isthmus.render.fragments import Detail
+    from isthmus.service.admission import Bounds
     from isthmus.service.catalogs import Catalogs
     from isthmus.service.skills import Skills
 
@@ -259,6 +260,8 @@ async def tell_operations(catalogs: Catalogs, audit: Audit) -> None:
 
 def bounds_of(limits: Limits) -> Bounds:
     """What admission gives out: starts enough that no processor waits for work."""
+    from isthmus.service.admission import Bounds
+
     processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return Bounds(
         limits.executions,

@@ -170,10 +170,11 @@ def account_of(insight: Insight) -> Account:
     written, read = sum(call.argument_tokens for call in made), sum(call.answer_tokens for call in made)
     known = insight.definitions
     used = [known[name].each for each in sessions.values() for name in map(_upstream, each) if name in known]
+    told: list[RunFact | StoppedFact] = [*insight.runs, *insight.stopped]
     ours = Cost(
         len(sessions) * insight.overhead,
-        sum(each.source_tokens for each in (*insight.runs, *insight.stopped)),
-        sum(each.shown_tokens for each in (*insight.runs, *insight.stopped)) + insight.search_tokens,
+        sum(each.source_tokens for each in told),
+        sum(each.shown_tokens for each in told) + insight.search_tokens,
     )
     return Account(
         conversations=len(sessions),

@@ -133,9 +133,9 @@ class RecordedDoor:
         """As the sandbox does."""
         await self.sandbox.start()
 
-    async def open(self, workspace: Path | None = None, *, last_spare: bool = True) -> Guest:
+    async def open(self, workspace: Path | None = None, *, behind: bool = False) -> Guest:
         """A guest of the sandbox, behind this door."""
-        return RecordedGuest(await self.sandbox.open(workspace, last_spare=last_spare), self.runs)
+        return RecordedGuest(await self.sandbox.open(workspace, behind=behind), self.runs)
 
     def preparing(self) -> str:
         """As the sandbox does."""
