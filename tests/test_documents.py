@@ -16,7 +16,7 @@ from isthmus.config.loader import load
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
     path
-    for pattern in ("*.md", "specs/*.md", "specs/decisions/*.md", "tests/**/*.md")
+    for pattern in ("*.md", "docs/*.md", "specs/*.md", "specs/decisions/*.md", "tests/**/*.md")
     for path in ROOT.glob(pattern)
     if ".venv" not in path.parts
 )
