@@ -16,10 +16,11 @@ import httpx2
 from isthmus.config.model import UpstreamConfig
 from isthmus.credentials.static import credential_from
 from isthmus.errors import IsthmusError
-from isthmus.model import Call, Operation, Principal, UpstreamSnapshot, UpstreamState
+from isthmus.model import Call, Operation, Principal, SchemaDocument, UpstreamSnapshot, UpstreamState
 from isthmus.openapi.swagger import converted
+from isthmus.openapi.tokens import without_tokens
 from isthmus.upstreams.http import HttpUpstream, Settings
-from tests.simulators.openapi_cases import Case, Tally, is_token_again, origin_of, record, sampled
+from tests.simulators.openapi_cases import Case, Tally, origin_of, record, sampled
 from tests.simulators.openapi_inputs import makers_for
 from tests.simulators.openapi_judge import Judge
 from tests.simulators.openapi_service import Recorded
@@ -124,24 +125,7 @@ async def _examine(
 
 def _as_judged(root: dict[str, Any]) -> dict[str, Any]:
     """The document as openapi-core is to know it: not as Swagger 2.0, and without tokens that stand in it twice."""
-    newer = converted(root, "") if "swagger" in root else root
-    return {**newer, "paths": _without_tokens(newer["paths"])}
-
-
-def _without_tokens(node: Any) -> Any:
-    """A node without the parameters and the fields of forms that are the bearer token of the request once more."""
-    if isinstance(node, list):
-        return [_without_tokens(item) for item in node if not _is_token_parameter(item)]
-    if not isinstance(node, dict):
-        return node
-    kept = {key: _without_tokens(value) for key, value in node.items() if not is_token_again(key, value)}
-    if "token" in node.get("properties", {}) and "token" not in kept["properties"] and "required" in node:
-        kept["required"] = [name for name in node["required"] if name != "token"]
-    return kept
-
-
-def _is_token_parameter(item: Any) -> bool:
-    return isinstance(item, dict) and item.get("in") in ("query", "header") and is_token_again(item["name"], item)
+    return without_tokens(SchemaDocument(converted(root, "") if "swagger" in root else root))
 
 
 def _base(root: Mapping[str, Any]) -> dict[str, str]:

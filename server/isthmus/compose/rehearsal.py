@@ -31,6 +31,7 @@ from isthmus.mock.http import message_of
 from isthmus.mock.judge import Judge, is_there
 from isthmus.mock.recorded import RecordedDoor, RecordedUpstream, Script
 from isthmus.model import Operation, Question, Reply, Report, UpstreamState, digest
+from isthmus.openapi.tokens import without_tokens
 from isthmus.validation import Validation
 
 READY = 10.0
@@ -92,7 +93,7 @@ def _is_file(openapi: str | None) -> bool:
 
 def _judges(operations: Mapping[str, Sequence[Operation]], sources: Mapping[str, str]) -> dict[str, Judge]:
     return {
-        name: Judge(many[0].document.root, is_opaque)
+        name: Judge(without_tokens(many[0].document), is_opaque)
         for name, many in operations.items()
         if many and many[0].route is not None and not sources[name].startswith("as it is locked")
     }

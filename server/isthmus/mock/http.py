@@ -20,6 +20,7 @@ from isthmus.mock.judge import Judge, Message, is_there
 from isthmus.model import Operation, SchemaDocument
 from isthmus.openapi.plan import read_plan
 from isthmus.openapi.requests import build_request
+from isthmus.openapi.tokens import without_tokens
 
 MAX_BODY = 33_554_432
 """Bytes of a request that are read; a longer one is refused."""
@@ -99,7 +100,7 @@ class MockService:
 
     @cached_property
     def _judge(self) -> Judge | None:
-        return Judge(self.document.root) if is_there() else None
+        return Judge(without_tokens(self.document)) if is_there() else None
 
     @cached_property
     def _recorded(self) -> dict[tuple[Any, ...], Reply]:
