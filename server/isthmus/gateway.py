@@ -121,7 +121,7 @@ class Gateway:
             if refusal is not None:
                 raise refusal
             self._refuse(self.policy.standing(operation, principal), dry=dry)
-            call, told = self._validated(call, terms)
+            call, told = self._validated(call, terms, tells=operation.effect is not Effect.READ)
             decision = self._decided(call, terms, dry=dry)
             if past is not None and (answer := _known(past)) is not None:
                 recording.ended(number, "done", taken=past.execution)
@@ -174,8 +174,8 @@ class Gateway:
         operation = self.catalogs.catalog.get(name)
         return operation is not None and self.policy.visible(operation)
 
-    def _validated(self, call: Call, terms: Terms) -> tuple[Call, Call]:
-        """The call as it is sent, mended and with values in the place of tokens; and as it is told of."""
+    def _validated(self, call: Call, terms: Terms, *, tells: bool) -> tuple[Call, Call]:
+        """The call as it is sent, mended and with values in the place of tokens; and as it is told of, if it is."""
         name, veil = call.operation.id, terms.veil
         real = call if veil is None else veil.released(call)
         mended, problems = self.validate(call.operation, real.arguments)
@@ -184,7 +184,7 @@ class Gateway:
                 problems = [f"{each.partition(':')[0]}: it does not fit what its token stands for" for each in problems]
             raise InvalidArguments(f"{name}: " + "; ".join(problems), hint=f"help({name}) shows all parameters")
         sent = replace(real, arguments=mended)
-        if veil is None:
+        if veil is None or not tells:
             return sent, sent
         return sent, veil.seen(sent if real is call else call)
 
@@ -200,7 +200,7 @@ class Gateway:
             return None
         agreed: set[Ask] = set()
         try:
-            call, told = self._validated(call, terms)
+            call, told = self._validated(call, terms, tells=True)
             while isinstance(decision := self.policy.decide(call, terms.tally), Ask) and decision not in agreed:
                 await recording.flush()
                 # Tokens are one session's own: what was agreed to of them must not count in another.

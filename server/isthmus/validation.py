@@ -229,6 +229,8 @@ def _unknown(operation: Operation, arguments: Mapping[str, Any]) -> Iterator[str
     if operation.accepts_more:
         return
     names = [parameter.name for parameter in operation.parameters]
+    if arguments.keys() <= set(names):
+        return
     wires = {parameter.wire: parameter.name for parameter in operation.parameters}
     for name in arguments:
         if name not in names:

@@ -201,9 +201,13 @@ def bind(operation: Operation, positional: Sequence[Any], arguments: Mapping[str
     required = [parameter for parameter in operation.parameters if parameter.required]
     bound = {parameter.name: value for parameter, value in zip(required, positional, strict=False)}
     problems = _surplus(required, positional)
-    named = _named(operation)
+    names = {parameter.name for parameter in operation.parameters}
+    named = None  # spellings are made when there is one that is no name
     for key, value in arguments.items():
-        name = _parameter(named, key)
+        name: str | None = key
+        if key not in names:
+            named = named or _named(operation)
+            name = _parameter(named, key)
         if name is None and operation.accepts_more:
             name = key
         if name is None:
