@@ -39,12 +39,22 @@ from isthmus.model import Operation, Principal, UpstreamState
 from isthmus.policy import Allow, Ask, Deny, Policy
 
 if TYPE_CHECKING:
-    from isthmus.ports import Audit, JournalStore, Upstream
+    from isthmus.gateway import Gateway
+    from isthmus.ports import Audit, JournalStore, Sandbox, Upstream
     from isthmus.redaction import Redactor
     from isthmus.render.fragments import Detail
     from isthmus.service.admission import Bounds
     from isthmus.service.catalogs import Catalogs
+    from isthmus.service.execute import ExecuteService
+    from isthmus.service.history import History
+    from isthmus.service.holding import Hold
+    from isthmus.service.host import HostOperations
+    from isthmus.service.learning import Learning
+    from isthmus.service.search_both import SearchOperations
+    from isthmus.service.sessions import Sessions
     from isthmus.service.skills import Skills
+    from isthmus.stores.catalogs import CatalogFiles
+    from isthmus.stores.private import PrivateStores
 
 APPROVALS = "approvals.db"
 """The file in the folder for data where questions stand, and where what was approved is kept."""
@@ -94,72 +104,86 @@ def _assembled(
 ) -> Application:
     from isthmus.credentials.static import StaticCredentials
     from isthmus.gateway import Gateway
-    from isthmus.service.admission import Admission
-    from isthmus.service.approvals import Approvals
-    from isthmus.service.catalogs import Catalogs
-    from isthmus.service.cleaning import Cleaning
-    from isthmus.service.detached import Detached
-    from isthmus.service.execute import ExecuteService, Sources
     from isthmus.service.history import History
     from isthmus.service.host import HostOperations
     from isthmus.service.learning import Learning
-    from isthmus.service.search import search
     from isthmus.service.search_both import SearchBoth
-    from isthmus.service.sessions import Bounds as Resting
-    from isthmus.service.sessions import Sessions
-    from isthmus.service.veils import Veils
-    from isthmus.stores.approvals import ApprovalFile
     from isthmus.stores.catalogs import CatalogFiles
     from isthmus.stores.data import key_of
-    from isthmus.stores.journal import JournalFile
-    from isthmus.stores.journal import Kept as KeptJournals
+    from isthmus.stores.journal import JournalFile, Kept
     from isthmus.stores.owners import Owner
     from isthmus.stores.private import PrivateStores
     from isthmus.stores.shapes import ShapeFile
-    from isthmus.stores.workspace import Kept, Workspaces
     from isthmus.telemetry.opening import opened as opened_audit
     from isthmus.validation import Validation
     from isthmus_sandbox.pool import Pool
 
     for name in UNTRUSTED_LOGS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    data = data_of(configuration, base)
-    limits, policy, validation = configuration.limits, policy_of(configuration), Validation()
+    data, limits, kept = data_of(configuration, base), configuration.limits, configuration.journal
+    policy, redactor, validation = policy_of(configuration), redactor_of(configuration), Validation()
     files = CatalogFiles(data / "catalogs", log)
     upstreams = {
         name: instead.get(name) or upstream_of(name, config, configuration, base, validation, files)
         for name, config in configuration.upstreams.items()
     }
+    catalogs = _catalogs(upstreams, policy, redactor, holding_of(configuration, base, log), files, log)
+    private = PrivateStores(data, configuration.private)
+    journals = private.journal(JournalFile(data / "journal.db", Kept(kept.mb, kept.days), time.time))
+    owner = Owner(data / "run", secrets.token_hex(8))
+    audit = opened_audit(configuration.audit, data, base, redactor, time.time, log)
+    learning = Learning(ShapeFile(data / "shapes.db", log))
+    skills = _skills(configuration, base, catalogs, policy, redactor, journals, log)
+    searching = SearchBoth(_search(catalogs, policy, learning), skills, limits.search_tokens)
     credentials = StaticCredentials(configuration.upstreams)
-    redactor = redactor_of(configuration)
+    gateway = Gateway(catalogs, upstreams, policy, credentials, redactor, validation.check, observe=learning.observe)
+    sandbox, sessions = Pool(pool_settings(limits, data / "run"), progress=log), _sessions(limits, data)
+    history = History(journals, sandbox, owner.id, owner.alive, owner.crashed, kept.each_mb * 2**20)
+    host = HostOperations(catalogs, searching, policy.visible, partial(_mark, policy), learning.typed, skills)
+    executing = _executing(configuration, data, sandbox, sessions, gateway, history, host, private, log, audit)
+    return Application(
+        sandbox,
+        catalogs,
+        searching,
+        executing,
+        sessions,
+        journals,
+        owner,
+        learning,
+        audit,
+        limits.output_tokens,
+        key_of(data),
+    )
+
+
+def _catalogs(
+    upstreams: Mapping[str, Upstream],
+    policy: Policy,
+    redactor: Redactor,
+    hold: Hold,
+    files: CatalogFiles,
+    log: Callable[[str], None],
+) -> Catalogs:
+    from isthmus.service.catalogs import Catalogs
+    from isthmus.service.cleaning import Cleaning
+
     clean = Cleaning(redactor)
-    catalogs = Catalogs(
+    return Catalogs(
         upstreams,
         lambda each: policy.classify(clean.operation(each)),
         policy.visible,
         clean.snapshot,
         log,
-        holding_of(configuration, base, log),
+        hold,
         files.share,
         files.relations,
     )
-    sandbox = Pool(pool_settings(limits, data / "run"), progress=log)
-    workspaces = Workspaces(
-        data / "sessions", Kept(limits.session_kept, limits.kept_sessions, limits.kept_mb), time.time
-    )
-    sessions = Sessions(
-        workspaces,
-        Resting(limits.sessions, limits.sessions_each, limits.sessions_mb, limits.session_idle),
-        time.monotonic,
-        partial(_new_id, "s"),
-    )
-    kept = configuration.journal
-    private = PrivateStores(data, configuration.private)
-    journals = private.journal(JournalFile(data / "journal.db", KeptJournals(kept.mb, kept.days), time.time))
-    owner = Owner(data / "run", secrets.token_hex(8))
-    audit = opened_audit(configuration.audit, data, base, redactor, time.time, log)
+
+
+def _search(catalogs: Catalogs, policy: Policy, learning: Learning) -> SearchOperations:
+    from isthmus.service.search import search
+
     mark = partial(_mark, policy)
-    learning = Learning(ShapeFile(data / "shapes.db", log))
 
     async def search_now(
         query: str | list[str], *, upstream: str | None, detail: Detail, limit: int, principal: Principal, budget: int
@@ -179,45 +203,53 @@ def _assembled(
             typed=partial(learning.typed, principal=principal),
         )
 
-    skills = _skills(configuration, base, catalogs, policy, redactor, journals, log)
-    searching = SearchBoth(search_now, skills, limits.search_tokens)
-    gateway = Gateway(
-        catalogs,
-        upstreams,
-        policy,
-        credentials,
-        redactor,
-        validation.check,
-        observe=learning.observe,
-    )
-    executing = ExecuteService(
+    return search_now
+
+
+def _sessions(limits: Limits, data: Path) -> Sessions:
+    from isthmus.service.sessions import Bounds, Sessions
+    from isthmus.stores.workspace import Kept, Workspaces
+
+    kept = Kept(limits.session_kept, limits.kept_sessions, limits.kept_mb)
+    bounds = Bounds(limits.sessions, limits.sessions_each, limits.sessions_mb, limits.session_idle)
+    return Sessions(Workspaces(data / "sessions", kept, time.time), bounds, time.monotonic, partial(_new_id, "s"))
+
+
+def _executing(
+    configuration: Configuration,
+    data: Path,
+    sandbox: Sandbox,
+    sessions: Sessions,
+    gateway: Gateway,
+    history: History,
+    host: HostOperations,
+    private: PrivateStores,
+    log: Callable[[str], None],
+    audit: Audit,
+) -> ExecuteService:
+    from isthmus.service.admission import Admission
+    from isthmus.service.approvals import Approvals
+    from isthmus.service.detached import Detached
+    from isthmus.service.execute import ExecuteService, Sources
+    from isthmus.service.veils import Veils
+    from isthmus.stores.approvals import ApprovalFile
+
+    limits, patience = configuration.limits, configuration.policy.patience
+    return ExecuteService(
         sandbox,
         sessions,
         Admission(bounds_of(limits)),
-        catalogs,
+        host.catalogs,
         gateway,
-        History(journals, sandbox, owner.id, owner.alive, owner.crashed, kept.each_mb * 2**20),
-        HostOperations(catalogs, searching, policy.visible, mark, learning.typed, skills),
-        Approvals(ApprovalFile(data / APPROVALS, time.time), configuration.policy.patience),
-        Detached(configuration.policy.patience),
+        history,
+        host,
+        Approvals(ApprovalFile(data / APPROVALS, time.time), patience),
+        Detached(patience),
         limits,
         Sources(_new_id, partial(secrets.token_hex, 32), time.time, time.monotonic),
         log,
         audit,
         Veils(private.rules, private.vault) if private.rules else None,
-    )
-    return Application(
-        sandbox,
-        catalogs,
-        searching,
-        executing,
-        sessions,
-        journals,
-        owner,
-        learning,
-        audit,
-        limits.output_tokens,
-        key_of(data),
     )
 
 
