@@ -29,7 +29,8 @@ class Running:
         self.snapshot = snapshot
 
     def effects(self) -> dict[str, Effect]:
-        return {operation.original: operation.effect for operation in self.snapshot.operations}
+        """What its tools say of themselves."""
+        return {operation.original: operation.declared for operation in self.snapshot.operations}
 
     async def call(self, original: str, **arguments: Any) -> Any:
         """The answer's value; it has to fit the output schema."""

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.model import Effect, Operation
+from isthmus.model import Call, Effect, Operation, Principal
+from isthmus.policy import Deny, Policy
 from isthmus.upstreams.mcp_tools import MAX_TEXT, Tools, held_back, operations_of, remembered
 
 anything = st.recursive(
@@ -99,6 +100,17 @@ def test_hints_make_a_tool_graver_by_themselves_and_milder_only_as_a_claim(
 ) -> None:
     operation = only({"annotations": annotations, "inputSchema": schema()})
     assert (operation.effect, operation.claim) == (effect, claim)
+
+
+HINTS = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint", "title")
+
+
+@given(st.dictionaries(st.sampled_from(HINTS), st.booleans() | anything) | anything)
+def test_whatever_a_tool_says_of_itself_does_not_make_it_a_read(annotations: Any) -> None:
+    operation = only({"annotations": annotations, "inputSchema": schema()})
+    assert operation.effect is not Effect.READ
+    assert Policy().classify(operation).effect is not Effect.READ
+    assert isinstance(Policy().decide(Call(operation, {}, Principal())), Deny)
 
 
 @pytest.mark.parametrize(
