@@ -17,7 +17,21 @@ ON_DEMAND = {"http", "neighbours", "soak"}
 """Modules that are run only when they are named: they take long."""
 
 MODULES = (
-    *("guest", "wire", "calls", "costs", "waiting", "scale", "start", "search", "memory", "cpu", "rivals", "tokens"),
+    *(
+        "guest",
+        "wire",
+        "calls",
+        "costs",
+        "waiting",
+        "scale",
+        "start",
+        "search",
+        "search_peers",
+        "memory",
+        "cpu",
+        "rivals",
+        "tokens",
+    ),
     *("http", "neighbours", "soak"),
 )
 """The modules with benchmarks, in the order of the table. Each is imported when it is wanted, and may be unable to."""
