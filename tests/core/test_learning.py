@@ -10,10 +10,11 @@ import anyio
 import pytest
 
 from isthmus.catalog.shapes import Learned, shape_of
-from isthmus.model import Call, Principal
+from isthmus.model import Call, CallRecord, Effect, Principal, Report
 from isthmus.render.stubs import NORMAL, stub
 from isthmus.service.learning import KNOWN_WELL, Learning, is_untyped
 from isthmus.stores.shapes import ShapeFile
+from isthmus_sandbox.protocol import Failure
 from tests.simulators.upstream import operation
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +73,39 @@ def test_what_one_principals_answers_taught_is_shown_to_no_other() -> None:
     learning = learned(ISSUES, principal=YOU)
     assert learning.typed(LIST, ME) is LIST
     assert learning.typed(LIST, YOU).observed == 1
+
+
+def hint_of(learning: Learning, message: str, principal: Principal = ME, hint: str = "", status: Any = "done") -> str:
+    called = CallRecord(LIST.id, Effect.READ, status, 1.0)
+    failed = Report("x", "s", ok=False, error=Failure("AttributeError", message, hint=hint), calls=(called, called))
+    error = learning.hinted(failed, {LIST.id: LIST}.get, principal).error
+    assert error is not None
+    return error.hint
+
+
+def test_a_program_that_wants_a_field_is_told_whether_it_has_ever_been_there() -> None:
+    known = learned(ISSUES, [])
+    never = "'titel' has never been in an answer of tracker.issues.list (observed 2 times)"
+    assert hint_of(known, "no field 'titel' (there are: id, title)") == never
+    assert (
+        hint_of(known, "'titel'", hint="no field 'titel' (there are: id)")
+        == f"no field 'titel' (there are: id); {never}"
+    )
+    assert hint_of(known, "no field 'login' (there are: id)") == (
+        "in answers of tracker.issues.list (observed 2 times) it is [].user.login"
+    )
+    assert hint_of(known, "no field 'user' (there are: id)") == (
+        "in answers of tracker.issues.list (observed 2 times) it is [].user, and not in every object: use .get('user')"
+    )
+
+
+def test_nothing_is_said_of_fields_that_is_not_known() -> None:
+    assert hint_of(learned(), "no field 'titel' (there are: id)") == ""
+    assert hint_of(learned(ISSUES, principal=YOU), "no field 'titel' (there are: id)") == ""
+    assert hint_of(learned(ISSUES), "no field 'titel'", status="failed") == ""
+    assert hint_of(learned(ISSUES), "something else") == ""
+    mapped = {f"key {number}": {"id": number} for number in range(5)}
+    assert hint_of(learned(mapped), "no field 'titel' (there are: none)") == ""  # it may be one of the keys
 
 
 def test_another_version_of_an_operation_is_learned_anew_and_another_wording_is_none() -> None:

@@ -30,8 +30,12 @@ async def test_what_a_tool_answered_is_the_type_that_is_shown_then_and_after_a_r
         told = await server.execute("a = await witness.rows()\nb = await witness.rows(cursor=9500)\nlen(a.rows)")
         assert not told.is_error, told.text
         assert OBSERVED.format("2 times") in await server.search("witness.rows")
-        assert "# observed 2 times" in (await server.execute("print(help(witness.rows))")).text
+        wrong = await server.execute("a = await witness.rows()\na.rows[0].titel")
+        assert "hint: 'titel' has never been in an answer of witness.rows (observed 3 times)" in wrong.text
+        wrong = await server.execute("a = await witness.rows()\na['titel']")
+        assert "'titel' has never been in an answer of witness.rows (observed 4 times)" in wrong.text
+        assert "# observed 4 times" in (await server.execute("print(help(witness.rows))")).text
     assert b"row-00001" not in b"".join(file.read_bytes() for file in (tmp_path / "data").glob("shapes.db*"))
     async with serving(configuration, tmp_path) as server:
         await server.execute(CONNECTED)
-        assert OBSERVED.format("2 times") in await server.search("witness.rows")
+        assert OBSERVED.format("4 times") in await server.search("witness.rows")

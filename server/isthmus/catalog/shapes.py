@@ -135,6 +135,23 @@ def schema_of(shape: Shape) -> dict[str, Any]:
     return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
+def places(shape: Shape, name: str, path: str = "") -> Iterator[tuple[str, bool]]:
+    """Where a field of this name was seen (`rows[].id`), each with whether no object there lacked it."""
+    for key, inner in (shape.fields or {}).items():
+        here = f"{path}.{key}" if path else key
+        if key == name:
+            yield here, key in shape.always
+        yield from places(inner, name, here)
+    if shape.items is not None:
+        yield from places(shape.items, name, f"{path}[]")
+
+
+def has_maps(shape: Shape) -> bool:
+    """Whether some keys are data, and therefore not kept."""
+    inner = [*(shape.fields or {}).values(), *([shape.items] if shape.items else [])]
+    return shape.fields is None or any(map(has_maps, inner))
+
+
 def as_data(shape: Shape) -> dict[str, Any]:
     """The shape as plain data, for a store; `from_data` reads it."""
     data: dict[str, Any] = {"kinds": sorted(shape.kinds)}

@@ -250,6 +250,7 @@ def _executing(
         log,
         audit,
         Veils(private.rules, private.vault) if private.rules else None,
+        learning,
     )
 
 

@@ -27,6 +27,7 @@ from isthmus.service.detached import Client, Consent, Detached, Held, Printed, T
 from isthmus.service.failures import CannotSucceed, guest_lost, missing, not_resumed, refused, timed_out, unfit
 from isthmus.service.history import Continuation, History
 from isthmus.service.host import HostOperations
+from isthmus.service.learning import Learning
 from isthmus.service.pausing import Pausing
 from isthmus.service.sessions import Session, Sessions
 from isthmus.service.skills import Origin
@@ -72,6 +73,7 @@ class ExecuteService:
     log: Callable[[str], None]
     audit: Audit | None = None
     veils: Veils | None = None
+    learning: Learning | None = None
 
     async def execute(
         self,
@@ -182,6 +184,8 @@ class Run:
                     self.service.approvals.withdraw(self.questions)
             if self.recording is not None:
                 report = replace(report, calls=self.recording.calls(), changes=tuple(self.terms.changes))
+            if (learning := self.service.learning) is not None:
+                report = learning.hinted(report, self.service.gateway.lookup, self.session.principal)
             report = await self._veiled(replace(report, notes=(*self.notes, *report.notes)))
             await self._end(report)
         self.service.sessions.rest(self.session)

@@ -6,16 +6,17 @@ other, and an operation whose definition has changed is learned anew. They hold 
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import anyio
 import anyio.to_thread
 
-from isthmus.catalog.shapes import NOTHING, Learned, merged, schema_of, shape_of
-from isthmus.model import Call, Operation, Principal, digest
+from isthmus.catalog.shapes import NOTHING, Learned, has_maps, merged, places, schema_of, shape_of
+from isthmus.model import Call, Operation, Principal, Report, digest
 from isthmus.render.schemas import alternatives, properties, resolved
 
 MAX_KEPT = 2_000
@@ -26,6 +27,13 @@ KNOWN_WELL = 40
 
 WRITTEN_EVERY = 5.0
 """Seconds between two writings of what is new."""
+
+
+_MISSING = re.compile(r"^no field '(.{1,100}?)'", re.MULTILINE)
+"""How the guest says that an object has no such field (`guest/records.py`)."""
+
+_TOLD = 2
+"""Operations of which a hint tells."""
 
 
 class Shapes(Protocol):
@@ -72,6 +80,35 @@ class Learning:
         if learned.shape == NOTHING:
             return operation
         return operation.having(output=schema_of(learned.shape), observed=learned.answers)
+
+    def hinted(self, report: Report, find: Callable[[str], Operation | None], principal: Principal) -> Report:
+        """The report; where a program failed on a field that is not there, with what is known of that field.
+
+        `find` gives an operation by its id: the field is looked for in the answers of those that were called.
+        """
+        error = report.error
+        if error is None or (missing := _MISSING.search(f"{error.message}\n{error.hint}")) is None:
+            return report
+        called = [
+            find(name) for name in dict.fromkeys(call.operation for call in report.calls if call.status == "done")
+        ]
+        untyped = [operation for operation in called if operation is not None and is_untyped(operation)]
+        told = [self._told_of(missing[1], operation, principal) for operation in untyped]
+        said = "; ".join([*filter(None, [error.hint]), *list(filter(None, told))[:_TOLD]])
+        return replace(report, error=replace(error, hint=said))
+
+    def _told_of(self, name: str, operation: Operation, principal: Principal) -> str:
+        """What the answers of an operation have shown of a field; empty where nothing can be said."""
+        learned = self._known(self._key(operation, principal))
+        if learned.shape == NOTHING:
+            return ""
+        observed = f"{operation.id} (observed {learned.answers:,} time{'' if learned.answers == 1 else 's'})"
+        found = list(places(learned.shape, name))
+        if not found:
+            return "" if has_maps(learned.shape) else f"{name!r} has never been in an answer of {observed}"
+        where = ", ".join(place for place, _ in found[:3])
+        rest = "" if all(always for _, always in found) else f", and not in every object: use .get({name!r})"
+        return f"in answers of {observed} it is {where}{rest}"
 
     async def run(self) -> None:
         """Write what is new from time to time, until cancelled, and then once more."""
