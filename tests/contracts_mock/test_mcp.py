@@ -14,6 +14,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from isthmus.contracts.compare import compare
 from isthmus.contracts.lock import locked, written
 from isthmus.contracts.recorded import RecordedCall, RecordedError
+from isthmus.contracts.unlocked import unlocked
 from isthmus.contracts.verdicts import Class
 from isthmus.upstreams.mcp_tools import operations_of
 from tests.simulators.recordings import keep_recording
@@ -73,3 +74,11 @@ async def test_the_tools_of_the_lock_are_listed_checked_and_answered(tmp_path: P
         assert isinstance(made.structured_content["id"], int)
         wrong = await session.call_tool("get-ticket", {"ticket-id": "seven"})
         assert wrong.is_error
+
+
+def test_operations_of_a_lock_are_what_they_were_when_they_were_listed() -> None:
+    listed = operations_of("desk", [*TOOLS, {**TOOLS[1], "name": "drop", "annotations": {"destructiveHint": True}}])
+    [upstream] = locked(listed.operations).upstreams.values()
+    was = {one.id: (one.effect, one.claim, one.declared) for one in listed.operations}
+    assert {one.id: (one.effect, one.claim, one.declared) for one in unlocked(upstream)} == was
+    assert len(set(was.values())) == 3

@@ -81,6 +81,9 @@ def test_the_check_fails_on_a_breaking_change_and_names_the_program(repository: 
     told = run("isthmus check --programs 'programs/*.py'", repository).stdout
     assert "schema Order (output): total is gone: programs that read it fail" in told
     assert "breaks programs/open_total.py:3 (shop.list_orders)" in told
+    reported = run(steps()["Report as JUnit"], repository)
+    assert reported.returncode == 0, "it never fails by itself"
+    assert ET.parse(repository / "contracts.xml").getroot().attrib["failures"] == "1"
     replayed = run(steps()["Replay the recordings"], repository)
     assert replayed.returncode == 1
     assert "1 recordings replayed: 0 passed, 1 failed" in replayed.stderr

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isthmus.cli.common import CONNECTING, run_async
+from isthmus.cli.common import CONNECTING, run_async, shown
 from isthmus.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def programs(globs: Sequence[str]) -> list[tuple[str, str]]:
         names = sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).is_file())  # noqa: PTH207
         if not names:
             raise ConfigurationError(f"no program matches {pattern!r}", remedy="quote the glob, and check the folder")
-        found.update({name: _read(name) for name in names})
+        found.update({shown(Path(name)): _read(name) for name in names})
     return list(found.items())
 
 

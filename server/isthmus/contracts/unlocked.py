@@ -6,7 +6,7 @@ from typing import Any
 
 from isthmus.contracts.lock import LockedOperation, LockedUpstream
 from isthmus.contracts.normal import Schema, with_names
-from isthmus.model import Dialect, Location, Operation, Parameter, Route, SchemaDocument
+from isthmus.model import Dialect, Effect, Location, Operation, Parameter, Route, SchemaDocument
 
 
 def unlocked(upstream: LockedUpstream) -> tuple[Operation, ...]:
@@ -34,11 +34,13 @@ def _operation(
         Parameter(name, locked.wires.get(name, name), location, name in required, _schema(part, pointers["input"]))
         for name, part in given.get("properties", {}).items()
     ]
+    doubted = locked.effect is Effect.READ and not locked.route and not locked.method
     return Operation(
         id=locked.id,
         upstream=upstream,
         original=locked.original,
-        effect=locked.effect,
+        effect=Effect.WRITE if doubted else locked.effect,
+        claim=locked.effect if doubted else None,  # a tool's own word, as it was when the tool was listed
         parameters=tuple(sorted(parameters, key=lambda one: not one.required)),
         output=None if locked.output is None else _schema(locked.output, pointers["output"]),
         document=document,

@@ -96,7 +96,7 @@ def _tool(operation: Operation) -> types.Tool:
             output = {"type": "object", "properties": {"result": output}, "required": ["result"]}
             output |= {"$defs": definitions} if definitions else {}
     hints = types.ToolAnnotations(
-        read_only_hint=operation.effect is Effect.READ, destructive_hint=operation.effect is Effect.DESTRUCTIVE
+        read_only_hint=operation.declared is Effect.READ, destructive_hint=operation.declared is Effect.DESTRUCTIVE
     )
     return types.Tool(
         name=operation.original,
