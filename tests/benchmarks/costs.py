@@ -37,7 +37,7 @@ from tests.benchmarks.frame import Benchmark, Figure, figures_of
 from tests.benchmarks.house import ANYBODY, opened_house
 from tests.simulators.upstream import SimulatedUpstream, operation
 
-CALLS, ROUNDS = 100, 25
+CALLS, ROUNDS = 20, 120
 BARE, GATEWAY, ALL = "bare", "by the gateway", "with all of these"
 
 ORDER: Mapping[str, Any] = {

@@ -309,6 +309,8 @@ def _samples(node: Mapping[str, Any]) -> list[str]:
 
 
 def _types(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value] if value in _TYPES else []
     named = value if isinstance(value, list) else [value]
     return [kind for kind in _TYPES if kind in named] if all(kind in _TYPES for kind in named) else []
 

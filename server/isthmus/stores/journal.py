@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ class JournalFile:
         try:
             if first > 0 and 0 < len(rows) <= _AT_ONCE:
                 with self._lock:  # one statement is a transaction of its own
-                    self._connection.execute(_insert(len(rows)), [value for row in rows for value in row])
+                    self._connection.execute(_insert(len(rows)), [*chain.from_iterable(rows)])
                 return
             with self._transaction():
                 if first == 0:
@@ -253,7 +254,11 @@ def _opened(path: Path | None) -> sqlite3.Connection:
 _KINDS: dict[str, Callable[..., Entry]] = {
     kind.__name__.lower(): kind for kind in (Began, Stepped, Sent, Ended, Answered, Finished, Shown, Resumed, Omitted)
 }
-
+_FACTS = {
+    kind: (name, tuple(each for each in getattr(kind, "__slots__", ()) if each != "text"))
+    for name, kind in _KINDS.items()
+}
+"""What an entry is called, and what of it stands in its facts; its text stands beside them."""
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
@@ -266,13 +271,13 @@ def _encode(facts: dict[str, Any]) -> str:
 
 
 def _row(entry: Entry) -> tuple[str, str, bytes]:
-    facts = {name: getattr(entry, name) for name in type(entry).__slots__}
+    kind, names = _FACTS[type(entry)]
+    facts = {name: getattr(entry, name) for name in names}
     if isinstance(entry, Began):
         facts["program"] = {name: getattr(entry.program, name) for name in _PROGRAM}
     elif isinstance(entry, Sent):
         facts["effect"] = str(entry.effect)  # an enumeration takes ten times as long to write
-    text = facts.pop("text", b"")
-    return type(entry).__name__.lower(), _encode(facts), text
+    return kind, _encode(facts), getattr(entry, "text", b"")
 
 
 _PROGRAM = ("source", "seed", "now", "upstreams", "output_bytes")
