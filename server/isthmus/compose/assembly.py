@@ -140,7 +140,9 @@ def _assembled(
     sandbox, sessions = Pool(pool_settings(limits, data / "run"), progress=log), _sessions(limits, data)
     history = History(journals, sandbox, owner.id, owner.alive, owner.crashed, kept.each_mb * 2**20)
     host = HostOperations(catalogs, searching, policy.visible, partial(_mark, policy), learning.typed, skills)
-    executing = _executing(configuration, data, sandbox, sessions, gateway, history, host, private, log, audit)
+    executing = _executing(
+        configuration, data, sandbox, sessions, gateway, history, host, private, log, audit, learning
+    )
     return Application(
         sandbox,
         catalogs,
@@ -226,6 +228,7 @@ def _executing(
     private: PrivateStores,
     log: Callable[[str], None],
     audit: Audit,
+    learning: Learning,
 ) -> ExecuteService:
     from isthmus.service.admission import Admission
     from isthmus.service.approvals import Approvals
