@@ -1,11 +1,13 @@
 """The view of the moment, and how long those who look wait for what is still connecting."""
 
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from isthmus.catalog.share import Share
@@ -145,6 +147,32 @@ async def test_what_was_there_stays_until_what_is_new_is_indexed_and_a_view_neve
                 await anyio.lowlevel.checkpoint()
         assert catalogs.catalog.resolve("big.list") is None
         assert [hit.operation.id for hit in before.index.search("list").hits] == ["big.list"]
+
+
+async def test_a_search_that_is_under_way_ends_in_the_catalog_in_which_it_began() -> None:
+    began, swapped = threading.Event(), threading.Event()
+
+    def pausing(_: Operation) -> bool:
+        began.set()
+        return swapped.wait(10)
+
+    up = SimulatedUpstream("up", (operation("up.list"),))
+    async with living(up=up) as catalogs, anyio.create_task_group() as tasks:
+        await catalogs.connected("up", 5)
+        found: list[str] = []
+
+        def search() -> None:
+            found.extend(hit.operation.id for hit in catalogs.current.index.search("list", allowed=pausing).hits)
+
+        tasks.start_soon(anyio.to_thread.run_sync, search)
+        await anyio.to_thread.run_sync(began.wait, 10)
+        up.change(UpstreamState.READY, (operation("up.list_again"),))
+        with anyio.fail_after(10):
+            while catalogs.catalog.resolve("up.list_again") is None:
+                await anyio.lowlevel.checkpoint()
+        assert [hit.operation.id for hit in catalogs.current.index.search("list").hits] == ["up.list_again"]
+        swapped.set()
+    assert found == ["up.list"]
 
 
 async def test_a_state_that_changes_costs_no_new_index() -> None:

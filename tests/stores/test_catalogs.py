@@ -68,8 +68,10 @@ async def test_a_file_that_is_damaged_is_made_anew(files: CatalogFiles, damage: 
     (path,) = files_in(files)
     before = path.read_bytes()
     path.write_bytes(damage)
-    assert (await read(files)).compiled == whole.compiled
+    told: list[str] = []
+    assert (await read(CatalogFiles(files.folder, told.append))).compiled == whole.compiled
     assert path.read_bytes() == before
+    assert told == [f"{path} is damaged: it is made anew"]
 
 
 async def test_a_file_that_is_whole_and_something_else_is_made_anew(files: CatalogFiles) -> None:

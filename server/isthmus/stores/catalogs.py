@@ -179,7 +179,10 @@ class CatalogFiles:
         return self.folder / f"{key[:40]}.kept"
 
     def _open(self, key: str) -> bytes | None:
-        return opened(self._path(key))
+        content = opened(self._path(key))
+        if content is None and os.path.lexists(self._path(key)):
+            self.log(f"{self._path(key)} is damaged: it is made anew")
+        return content
 
     def _keep(self, key: str, content: bytes) -> bool:
         """Whether it could be kept: a full disk is no reason not to go on."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 import httpx2
 
@@ -19,6 +22,9 @@ MAX_HOPS = 5
 
 FETCH_SECONDS = 60.0
 """For a whole document."""
+
+FILE_LOOKED_AT, URL_LOOKED_AT = 5.0, 3600.0
+"""Seconds after which a file, or what a URL gives, is looked at again: it may have changed."""
 
 
 def document_source(openapi: str, folder: Path) -> str:
@@ -40,6 +46,42 @@ async def fetch_document(source: str, transport: httpx2.AsyncBaseTransport | Non
     if "://" in source:
         return await _download(source, transport)
     return await anyio.to_thread.run_sync(_read_file, source)
+
+
+async def changed_document(
+    source: str,
+    known: str,
+    transport: httpx2.AsyncBaseTransport | None = None,
+    pause: Callable[[float], Awaitable[None]] = anyio.sleep,
+) -> bytes:
+    """The bytes of a document once they are no longer those of the digest `known`. Cannot be had: has not changed."""
+    mark: object = None
+    while True:
+        await pause(URL_LOOKED_AT if "://" in source else FILE_LOOKED_AT)
+        if "://" not in source:
+            before, mark = mark, await anyio.to_thread.run_sync(_mark, source)
+            if mark == before:
+                continue
+        try:
+            content = await fetch_document(source, transport)
+        except (ConfigurationError, UpstreamError):
+            continue
+        if digest_of(content) != known:
+            return content
+
+
+def digest_of(content: bytes) -> str:
+    """What tells a document from another."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _mark(source: str) -> object:
+    """What changes when a file is written."""
+    try:
+        found = Path(source).stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _read_file(source: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -28,7 +29,7 @@ from isthmus.openapi.security import Reserved, Scheme, combined, expectation, se
 from isthmus.openapi.servers import Server, address_problem, choose_server, is_loopback, local_server, origin
 from isthmus.ports import Publish
 from isthmus.upstreams.backoff import Backoff
-from isthmus.upstreams.documents import MAX_HOPS, document_source, fetch_document
+from isthmus.upstreams.documents import MAX_HOPS, changed_document, digest_of, document_source, fetch_document
 from isthmus.upstreams.reading import read_bounded
 from isthmus.upstreams.transport import NEVER_SENT, TRANSPORT_ERRORS, AddressRefused, open_client
 from isthmus.validation import Validation
@@ -70,7 +71,8 @@ class Settings:
     answer_bytes: int = 33_554_432
     connections: int = 100
     transport: httpx2.AsyncBaseTransport | None = None  # in place of the network
-    pause: Callable[[float], Awaitable[None]] = anyio.sleep
+    pause: Callable[[float], Awaitable[None]] = anyio.sleep  # between two attempts to load a document
+    watch: Callable[[float], Awaitable[None]] = anyio.sleep  # before it is looked at again
     now: Callable[[], float] = time.time
     random: Callable[[], float] = random.random
     read: Read = read_anew  # or from what was kept of it
@@ -85,6 +87,7 @@ class _Loaded:
     schemes: Mapping[str, Scheme]
     compiled: Compiled
     key: str  # what the operations were made of; empty where they are not kept
+    digest: str  # of the document's bytes
     warnings: tuple[str, ...]
     unreachable: str  # why calls cannot be sent; empty where they can
 
@@ -111,24 +114,33 @@ class HttpUpstream:
         return self._name
 
     async def run(self, publish: Publish) -> None:
-        """Load the document, again until that succeeds, and then keep connections for calls until cancelled."""
+        """Load the document, again until that succeeds, and keep connections for calls until cancelled.
+
+        Where the document changes it is read beside, and published once that is done. Calls under way go on.
+        """
         publish(UpstreamSnapshot(self._name, UpstreamState.CONNECTING))
         loaded = await self._load_at_last(publish)
-        tls = loaded.server.url.startswith("https://")
-        client = open_client(
-            trusted=loaded.server.trusted,
-            tls=tls,
+        server: Server | None = None
+        async with AsyncExitStack() as clients:
+            try:
+                while True:
+                    if loaded.server != server:
+                        server = loaded.server
+                        self._client = await clients.enter_async_context(self._opened(server))
+                    self._loaded = loaded
+                    publish(self._ready(loaded))
+                    loaded = await self._changed(loaded, publish)
+            finally:
+                self._client = None
+
+    def _opened(self, server: Server) -> httpx2.AsyncClient:
+        return open_client(
+            trusted=server.trusted,
+            tls=server.url.startswith("https://"),
             timeout=self._config.timeout,
             connections=self._settings.connections,
             transport=self._settings.transport,
         )
-        async with client:
-            self._loaded, self._client = loaded, client
-            try:
-                publish(self._ready(loaded))
-                await anyio.sleep_forever()
-            finally:
-                self._client = None
 
     async def call(self, call: Call, credential: Credential | None) -> Answer:
         """Perform one call.
@@ -174,10 +186,27 @@ class HttpUpstream:
         if len(content) >= _LARGE:
             reading = f"its document of {len(content) / 1e6:.1f} MB is being read"
             publish(UpstreamSnapshot(self._name, UpstreamState.CONNECTING, problem=reading))
-        read = await self._settings.read(content, source, self._name, _places(self._config))
-        return await anyio.to_thread.run_sync(self._checked, read)
+        return await self._read(content, source)
 
-    def _checked(self, read: ReadDocument) -> _Loaded:
+    async def _changed(self, loaded: _Loaded, publish: Publish) -> _Loaded:
+        """What the document says when it says something else; while that is nothing of use, the former is kept."""
+        source = document_source(self._config.openapi or "", self._settings.folder)
+        known = loaded.digest
+        while True:
+            content = await changed_document(source, known, self._settings.transport, self._settings.watch)
+            known = digest_of(content)
+            try:
+                return await self._read(content, source)
+            except (ConfigurationError, UpstreamError) as error:
+                problem = self._failed(_problem(error)).problem
+                warning = f"its document has changed, and the former one is used: {problem}"
+                publish(replace(self._ready(loaded), warnings=(warning, *loaded.warnings)))
+
+    async def _read(self, content: bytes, source: str) -> _Loaded:
+        read = await self._settings.read(content, source, self._name, _places(self._config))
+        return await anyio.to_thread.run_sync(self._checked, read, digest_of(content))
+
+    def _checked(self, read: ReadDocument, digest: str) -> _Loaded:
         """What calls need of a document, which is held against the configuration."""
         document = read.document
         server = choose_server(document, self._config.base_url, self._config.server_variables)
@@ -187,7 +216,7 @@ class HttpUpstream:
         elsewhere = [read.compiled.operations[place] for place in read.compiled.elsewhere]
         foreign = _foreign_servers(elsewhere, document, server, self._config.server_variables)
         warnings = (*((unreachable,) if unreachable else ()), *foreign, *read.compiled.warnings)
-        return _Loaded(document, server, schemes, read.compiled, read.key, warnings, unreachable)
+        return _Loaded(document, server, schemes, read.compiled, read.key, digest, warnings, unreachable)
 
     def _check_credentials(self, schemes: Mapping[str, Scheme], document: OpenApiDocument, server: Server) -> None:
         """
