@@ -13,7 +13,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,16 +55,18 @@ class Listening:
     async def client(
         self, user: str, mode: ConnectMode = "auto", token: str | None = None, person: ElicitationFnT | None = None
     ) -> AsyncIterator[Served]:
-        """A client that comes with a user's token, or another one. `person` can be asked."""
-        async with self.http(token or token_of(user)) as http:
+        """A client that comes with a user's token, or another one. `person` can be asked. What it gets is kept."""
+        wire = self.config.with_suffix(f".{user}.wire")
+        async with self.http(token or token_of(user), wire) as http:
             transport = streamable_http_client(self.url, http_client=http)
             async with Client(transport, mode=mode, cache=None, elicitation_callback=person) as client:
-                yield Served(client, self.config, self.log_file, Path(os.devnull))
+                yield Served(client, self.config, self.log_file, wire)
 
-    def http(self, token: str | None = None) -> httpx2.AsyncClient:
-        """A client that speaks plain HTTP."""
+    def http(self, token: str | None = None, wire: Path | None = None) -> httpx2.AsyncClient:
+        """A client that speaks plain HTTP; what it gets goes to the file `wire`, too."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        return httpx2.AsyncClient(headers=headers, timeout=SOON, trust_env=False)
+        transport = Keeping(wire) if wire else None
+        return httpx2.AsyncClient(headers=headers, timeout=SOON, trust_env=False, transport=transport)
 
     def log(self) -> str:
         """The server's stderr so far."""
@@ -86,6 +88,43 @@ class Listening:
             return await self.process.wait()
 
 
+class Keeping(httpx2.AsyncHTTPTransport):
+    """Keeps the heads and bodies of all answers in a file, bodies as they were before they were cut into chunks."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._file = file
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request."""
+        response = await super().handle_async_request(request)
+        self._keep(b"".join(b"%b: %b\n" % header for header in response.headers.raw))
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        response.stream = Kept(response.stream, self._keep)
+        return response
+
+    def _keep(self, data: bytes) -> None:
+        with self._file.open("ab") as file:
+            file.write(data)
+
+
+class Kept(httpx2.AsyncByteStream):
+    """A body that is kept as it is read."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream, keep: Callable[[bytes], None]) -> None:
+        self._stream = stream
+        self._keep = keep
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._stream:
+            self._keep(part)
+            yield part
+
+    async def aclose(self) -> None:
+        """The body was read, or is not wanted."""
+        await self._stream.aclose()
+
+
 @asynccontextmanager
 async def serving_http(
     configuration: Mapping[str, Any],
@@ -93,6 +132,7 @@ async def serving_http(
     users: Sequence[str] = USERS,
     *,
     name: str = "isthmus",
+    environment: Mapping[str, str] | None = None,
     **http: Any,
 ) -> AsyncIterator[Listening]:
     """The server of a configuration, listening on a free port. `folder` takes its files; servers may share it."""
@@ -100,9 +140,9 @@ async def serving_http(
     config, log = folder / f"{name}.yaml", folder / f"{name}.log"
     config.write_text(json.dumps({"data": str(folder / "data"), "http": listens, **configuration}))
     command = [sys.executable, "-m", "isthmus", "serve", "--http", "--config", str(config)]
-    environment = {**os.environ, **server_environment()}
+    variables = {**os.environ, **server_environment(**(environment or {}))}
     with log.open("w") as errors:
-        process = await anyio.open_process(command, env=environment, stdin=None, stdout=None, stderr=errors, cwd=ROOT)
+        process = await anyio.open_process(command, env=variables, stdin=None, stdout=None, stderr=errors, cwd=ROOT)
         async with process:
             try:
                 port = await _port(process, log)
