@@ -21,6 +21,7 @@ from isthmus.errors import LimitExceeded, UpstreamError
 from isthmus.model import Effect, Operation, SchemaDocument
 from isthmus.openapi.answers import Undecodable, decode
 from isthmus.upstreams.lines import LineSplitter
+from isthmus.upstreams.mcp_beside import Beside, operations_beside
 from isthmus.upstreams.mcp_results import failure_of, value_of
 from isthmus.upstreams.mcp_tools import operations_of
 from isthmus.upstreams.mcp_wire import Inbox
@@ -184,13 +185,17 @@ def _expect_answer(result: dict[str, Any]) -> None:
 
 
 def tools(data: bytes) -> None:
-    """Any list of tools becomes operations with Python names, each with schemas that can be shown."""
+    """Any list of tools, resources and prompts becomes operations with Python names of their own."""
     try:
         listed = json.loads(data)
     except (ValueError, RecursionError):
         return
-    found = operations_of("up", listed if isinstance(listed, list) else [listed])
-    for operation in found.operations:
+    items = listed if isinstance(listed, list) else [listed]
+    found = operations_of("up", items)
+    beside = operations_beside("up", Beside(items, items, items), found.operations)
+    every = [*found.operations, *beside.operations]
+    assert len({operation.id for operation in every}) == len(every)
+    for operation in every:
         assert operation.id.isascii() or operation.id.isprintable()
         assert all(part.isidentifier() for part in operation.id.split("."))
 
@@ -305,7 +310,16 @@ TARGETS = {
         ),
         wire,
     ),
-    "tools": Target("lists of tools", ("isthmus.upstreams.mcp_tools",), (_json([TOOL]), _json([TOOL, TOOL])), tools),
+    "tools": Target(
+        "lists of tools, resources and prompts",
+        ("isthmus.upstreams.mcp_tools", "isthmus.upstreams.mcp_beside"),
+        (
+            _json([TOOL]),
+            _json([TOOL, TOOL]),
+            _json([{"uri": "x:a", "uriTemplate": "x:{a}{?b*}", "name": "a", "arguments": [{"name": "a"}]}]),
+        ),
+        tools,
+    ),
     "bodies": Target(
         "the bodies of HTTP answers",
         ("isthmus.upstreams.reading", "isthmus.openapi.answers"),

@@ -112,6 +112,10 @@ async def test_the_official_server_lists_answers_changes_and_fails(kind: Any) ->
             assert len((await invoke(upstream, snapshot, "big", size=3_000_000)).value) == 3_000_000
             with pytest.raises(UpstreamError, match="Error executing tool fail"):
                 await invoke(upstream, snapshot, "fail")
+            log = await invoke(upstream, snapshot, "resources/read note://{day}/log", day="Zoë & co")
+            assert log.value[0]["text"] == "quiet on Zoë & co"
+            review = await invoke(upstream, snapshot, "prompts/get review", code="ä = 1")
+            assert review.value["messages"][0]["content"] == "Review in a kind way: ä = 1"
             await invoke(upstream, snapshot, "grow")
             await watch.until(lambda snapshot: any(item.original == "grown" for item in snapshot.operations))
 
