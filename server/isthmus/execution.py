@@ -107,7 +107,7 @@ class Execution:
     _events: list[Event] = field(default_factory=list)
     _unanswered: list[Request] = field(default_factory=list)  # of an execution whose server was lost
     _news: anyio.Event = field(default_factory=anyio.Event)
-    _since: float = 0.0  # when the guest began to compute, in ticks
+    _since: float | None = None  # when the guest began to compute, in ticks; None: it waits
     _places: anyio.Semaphore = field(init=False)
     _tasks: TaskGroup = field(init=False)
 
@@ -128,7 +128,8 @@ class Execution:
                 outcome = await self._conversation(program, before)
             except (GuestLost, Diverged) as lost:
                 failure, outcome = lost, None
-            self.busy += self.recording.clock() - self._since
+            finally:
+                self._waits()
             self._tasks.cancel_scope.cancel()
         if outcome is None:
             raise failure
@@ -164,6 +165,7 @@ class Execution:
 
     async def _go_on(self, step: Step, recorded: bool) -> Sequence[Event]:
         """The first step beyond a replay. Where it was `recorded`, what it asks for is under way already."""
+        self._waits()
         requests, self._unanswered = self._unanswered, []
         self._made -= len(requests)
         for request in requests:
@@ -172,7 +174,7 @@ class Execution:
 
     async def exchange(self, step: Step) -> Sequence[Event]:
         """Take the guest's step, and answer with the events since the last one; wait until there are some."""
-        self.busy += self.recording.clock() - self._since
+        self._waits()
         if self.pace:
             self.pace.waits()
         self.recording.stepped(step)
@@ -186,6 +188,12 @@ class Execution:
             for performance in performances:
                 self._tasks.start_soon(performance)
         return await self._reply(step)
+
+    def _waits(self) -> None:
+        """The guest computes no longer."""
+        if self._since is not None:
+            self.busy += self.recording.clock() - self._since
+            self._since = None
 
     async def _reply(self, step: Step) -> Sequence[Event]:
         if not self._events and step.wake_after_ms != 0:

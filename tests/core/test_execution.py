@@ -209,3 +209,30 @@ async def test_cancelling_an_execution_cancels_its_calls() -> None:
         await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
     assert recorder.log == ["+read.slow", "!read.slow"]
+
+
+@pytest.mark.parametrize(("asks", "busy"), [(False, 5.0), (True, 3.0)])
+async def test_a_program_that_is_stopped_has_computed_until_then_or_until_it_waited(*, asks: bool, busy: float) -> None:
+    now, started = [100.0], anyio.Event()
+    recorder = Recorder(gates={"read.a": anyio.Event()})
+
+    async def script(_: Program, exchange: Exchange) -> Outcome:
+        now[0] += 3.0
+        started.set()
+        if asks:
+            await exchange(Step((request(1, "read.a"),)))
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    kept = recording()
+    kept.clock = lambda: now[0]
+    running = Execution(ScriptedGuest(script, Path()), recorder, kept, 100, 32)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(running.run, PROGRAM)
+            await started.wait()
+            if asks:
+                await anyio.wait_all_tasks_blocked()
+            now[0] += 2.0
+            tasks.cancel_scope.cancel()
+    assert running.busy == busy

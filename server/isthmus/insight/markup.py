@@ -110,11 +110,13 @@ def plural(count: int, noun: str, nouns: str = "") -> str:
 def duration(ms: float) -> str:
     """A time as people read it.
 
-    >>> duration(0), duration(0.4), duration(87), duration(1234), duration(185_000)
-    ('0', '0.4 ms', '87 ms', '1.2 s', '3 min 5 s')
+    >>> duration(0), duration(0.04), duration(8.7), duration(87), duration(1234), duration(185_000)
+    ('0', '40 µs', '8.7 ms', '87 ms', '1.2 s', '3 min 5 s')
     """
     if not ms:
         return "0"
+    if ms < 1:
+        return f"{ms * 1_000:.0f} µs"
     if ms < 10:
         return f"{ms:.1f} ms"
     if ms < 1_000:
