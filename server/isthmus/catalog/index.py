@@ -19,12 +19,11 @@ has the places of what creates, reads, updates and deletes. `_related` and `_spe
 from __future__ import annotations
 
 import difflib
-import heapq
 import math
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 from isthmus.catalog.question import Question, Wanted
 from isthmus.catalog.ranking import Candidate, Entries, Ranker, Signals, Word, ranker
@@ -205,21 +204,13 @@ class Index:
         """The best of the first stage, best first."""
         scores = self._scores(question, words)
         number = max(limit, self._tuning.counted)
-        places = self._places_of(upstream, allowed, scores) if upstream or allowed else range(len(scores))
-        least = min(heapq.nlargest(number, (scores[place] for place in places)), default=0.0)
-        best = [place for place in places if scores[place] >= least and scores[place] > 0]
-        best.sort(key=scores.__getitem__, reverse=True)
-        return [Candidate(place, scores[place]) for place in best[:number]]
+        found = (place for place in _best_first(scores, number) if self._fits(place, upstream, allowed))
+        return [Candidate(place, scores[place]) for place in islice(found, number)]
 
-    def _places_of(self, upstream: str | None, allowed: Allowed | None, scores: list[float]) -> list[int]:
-        """Where the operations stand that may be found and were."""
-        return [
-            place
-            for place, operation in enumerate(self._operations)
-            if scores[place]
-            and (upstream is None or operation.upstream == upstream)
-            and (not allowed or allowed(operation))
-        ]
+    def _fits(self, place: int, upstream: str | None, allowed: Allowed | None) -> bool:
+        """Whether the operation there may be found."""
+        operation = self._operations[place]
+        return (upstream is None or operation.upstream == upstream) and (not allowed or allowed(operation))
 
     def _scores(self, question: Question, words: list[Word]) -> list[float]:
         parts = [[0.0] * len(share) for share in self._shares]
@@ -248,3 +239,15 @@ class Index:
         said = {word.number: word.wanted.weight * word.rarity for word in words if word.number is not None}
         telling = {number: factor for number, factor in said.items() if self._sizes[number] <= self._tuning.crowd}
         return factors | (telling or said)
+
+
+def _best_first(scores: Sequence[float], many: int) -> Iterator[int]:
+    """The places that have a score, the best first. Who takes no more than `many` has the others never sorted."""
+    known = sorted(filter(None, scores))
+    least = known[-many] if len(known) > many else 0.0
+    near = [place for place, score in enumerate(scores) if score >= least and score]
+    near.sort(key=scores.__getitem__, reverse=True)
+    yield from near
+    far = [place for place, score in enumerate(scores) if 0 < score < least]
+    far.sort(key=scores.__getitem__, reverse=True)
+    yield from far
