@@ -258,6 +258,21 @@ def test_what_is_too_large_or_has_no_end_is_not_recorded_and_told_why(alive: Pro
     assert not (alive.folder / "recordings").exists()
 
 
+def test_failures_of_upstreams_and_calls_that_were_given_up_replay_as_they_went(alive: Project) -> None:
+    down = "try:\n    await shop.get_order(id='ord_5')\nexcept UpstreamUnavailable as down:\n    print(down.status)"
+    folder = alive.recorded(down, "down")
+    assert '"output": "503' in (folder / "recording.json").read_text()
+    given_up = (
+        "import asyncio\n"
+        "tasks = [asyncio.ensure_future(shop.get_order(id='ord_1')) for _ in range(2)]\n"
+        "tasks[1].cancel()\n"
+        "(await tasks[0]).total"
+    )
+    alive.recorded(given_up, "given-up")
+    found = alive.replayed()
+    assert found["code"] == 0, found
+
+
 def test_a_call_that_was_refused_is_refused_again_and_noticed_where_it_is_not(alive: Project) -> None:
     alive.configure(policy={"deny": ["shop.create_order"]})
     program = (

@@ -91,6 +91,13 @@ ANSWERS = (
     RecordedCall("shop.list_orders", {"status": "open"}, answered=1, answer=ORDERS),
     RecordedCall("shop.get_order", {"id": "ord_1"}, answered=1, answer=ORDERS[0]),
     RecordedCall("shop.get_order", {"id": "ord_9"}, status="failed", answered=1, error=NO_ORDER),
+    RecordedCall(
+        "shop.get_order",
+        {"id": "ord_5"},
+        status="unknown",
+        answered=1,
+        error=RecordedError("UpstreamUnavailable", "down", status=503, body={"message": "down"}),
+    ),
     RecordedCall("shop.create_order", {"item": "tea"}, answered=1, answer={**ORDERS[0], "note": f"by {SECRET}"}),
 )
 

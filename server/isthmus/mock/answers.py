@@ -135,7 +135,7 @@ def came_from_upstream(call: RecordedCall) -> bool:
     if call.error is None:
         return call.status == "done"
     ours = call.error.type in _OURS and call.error.status is None
-    return call.status == "failed" and not ours
+    return call.status in ("failed", "unknown") and not ours
 
 
 def keyed(calls: Iterable[RecordedCall], operations: Iterable[Operation]) -> dict[tuple[str, str], Any]:
