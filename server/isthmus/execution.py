@@ -130,7 +130,8 @@ class Execution:
                 failure, outcome = lost, None
             finally:
                 self._waits()
-            self._tasks.cancel_scope.cancel()
+            if self._scopes:  # without any, it would be the dearest line of a short execution
+                self._tasks.cancel_scope.cancel()
         if outcome is None:
             raise failure
         self.output.append(outcome.output)
