@@ -211,7 +211,7 @@ async def play(house: House) -> list[Told]:
 async def _reported(server: Served) -> None:
     """A program that prints while it runs, for a client that asks to be told."""
 
-    async def heard(*_: object) -> None:
+    async def heard(progress: float, total: float | None, message: str | None) -> None:
         """Nothing: what came is on the wire."""
 
     code = "import asyncio\nfor row in crm.people()[:3]:\n    print(row)\n    await asyncio.sleep(0.01)"
