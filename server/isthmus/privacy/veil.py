@@ -304,9 +304,13 @@ class _Reader:
 
     def _mapping(self, value: dict[str, Any], place: _Place, depth: int) -> dict[str, Any]:
         new: dict[str, Any] = {}
-        changed = False
-        for key, item in value.items():
-            seen = self._visit(item, self._below(place, key) if place.states else place, depth + 1)
+        changed, named, known = False, self._named, place.below
+        for key, item in value.items():  # most of what is read passes here: what can be told at once is
+            there = place
+            if place.states:
+                there = known.get(key if key in named else _OTHER) or self._below(place, key)
+            plain = type(item) is str and not there.scope.called and not _may_hold(item)
+            seen = item if plain else self._visit(item, there, depth + 1)
             name = key if key in self._harmless else self._name(key, place.scope)
             changed = changed or name is not key or seen is not item
             new[name if name not in new else another(name, new)] = seen
