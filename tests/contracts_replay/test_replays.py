@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,13 @@ import anyio
 import pytest
 
 from isthmus.compose import application
+from isthmus.compose.rehearsal import grounds_of
 from isthmus.config.loader import load
+from isthmus.contracts.recorded import RecordedCall
 from isthmus_sandbox.component import shipped
 from isthmus_sandbox.protocol import SandboxUnavailable
-from tests.simulators.project import EMAIL, SECRET, Project, project
+from tests.simulators.project import EMAIL, ORDERS, SECRET, Project, project
+from tests.simulators.recordings import keep_recording
 from tests.simulators.report_formats import junit_problems, sarif_problems
 
 pytestmark = pytest.mark.slow
@@ -109,6 +114,33 @@ def test_a_change_of_the_document_fails_the_recordings_that_it_breaks_at_the_lin
     [result] = [one for one in found["results"] if one["name"] == name]
     assert {one["line"] for one in result["findings"]} == {1}
     assert result["findings"][0]["file"].endswith("recordings/total/program.py")
+
+
+def test_openapi_core_judges_beside_our_own_validation_which_says_nothing_here(here: Project) -> None:
+    def hide(document: dict[str, Any]) -> None:
+        answer = document["paths"]["/orders/{id}"]["get"]["responses"]["200"]["content"]["application/json"]
+        answer["schema"] = {**answer["schema"], "properties": {"total": {"type": "integer", "writeOnly": True}}}
+
+    execution = here.folder / "recordings" / "one"
+    keep_recording(execution, [RecordedCall("shop.get_order", {"id": "ord_1"}, answered=1, answer=ORDERS[0])])
+    try:
+        assert rules(here.replayed("one"), "one") == {"call-missing"}  # by a program that does nothing
+        here.describe(hide)
+        found = here.replayed("one")
+    finally:
+        shutil.rmtree(execution)
+    assert rules(found, "one") == {"call-missing", "answer-departs"}
+    assert "write-only" in here.out
+
+
+def test_without_openapi_core_it_is_said_what_is_not_judged(here: Project) -> None:
+    found = load(here.folder / "isthmus.json", {})
+    grounding = partial(
+        grounds_of, found.configuration, found.base, ["shop"], None, offline=True, judging=False, seconds=5.0
+    )
+    grounds = anyio.run(grounding)
+    assert grounds.documents == {}
+    assert grounds.sources["shop"].endswith("(openapi-core is not installed: pip install 'isthmus[contracts]')")
 
 
 def test_a_change_of_the_policy_shows_as_the_rule_that_refuses(here: Project) -> None:

@@ -43,11 +43,17 @@ async def _replayed(
     from isthmus.compose import read_lock
     from isthmus.compose.rehearsal import grounds_of, rehearsal
     from isthmus.contracts.replays import Replays
+    from isthmus.mock.judge import is_there
 
     wanted = frozenset().union(*(_mentioned(recorded, found) for _, recorded in recordings))
-    lock = read_lock(found.configuration, found.base)
     grounds = await grounds_of(
-        found.configuration, found.base, sorted(wanted), lock, offline=offline, seconds=CONNECTING
+        found.configuration,
+        found.base,
+        sorted(wanted),
+        read_lock(found.configuration, found.base),
+        offline=offline,
+        judging=is_there(),
+        seconds=CONNECTING,
     )
     async with rehearsal(found.configuration, found.base, grounds) as stage:
         results = [await stage.replay(name, recorded, shown(folder / name)) for name, recorded in recordings]

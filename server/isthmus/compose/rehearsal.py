@@ -28,11 +28,13 @@ from isthmus.contracts.unlocked import unlocked
 from isthmus.errors import InvalidArguments
 from isthmus.mock.answers import came_from_upstream, success_status
 from isthmus.mock.http import message_of
-from isthmus.mock.judge import Judge, is_there
+from isthmus.mock.judge import Judge
 from isthmus.mock.recorded import RecordedDoor, RecordedUpstream, Script
 from isthmus.model import Operation, Question, Reply, Report, UpstreamState, digest
-from isthmus.openapi.tokens import without_tokens
 from isthmus.validation import Validation
+
+_LOCKED = "as it is locked"
+_NO_JUDGE = "openapi-core is not installed: pip install 'isthmus[contracts]'"
 
 READY = 10.0
 """Seconds in which upstreams that are not there have to be ready."""
@@ -57,11 +59,18 @@ class Grounds:
 
 
 async def grounds_of(
-    configuration: Configuration, base: Path, names: Iterable[str], lock: Lock | None, *, offline: bool, seconds: float
+    configuration: Configuration,
+    base: Path,
+    names: Iterable[str],
+    lock: Lock | None,
+    *,
+    offline: bool,
+    judging: bool,
+    seconds: float,
 ) -> Grounds:
     """The operations of upstreams as they are now; of those that cannot be listed, as the lock has them.
 
-    `offline`: only documents that are files are read.
+    `offline`: only documents that are files are read. `judging`: openapi-core is there.
     """
     wanted = {name: each for name, each in configuration.upstreams.items() if name in names}
     asked = {name: each for name, each in wanted.items() if not offline or _is_file(each.openapi)}
@@ -80,10 +89,13 @@ async def grounds_of(
             continue
         why = f"it is {snapshot.state}: {snapshot.problem or 'no answer'}" if snapshot else "--offline"
         if lock is not None and name in lock.upstreams:
-            operations[name], sources[name] = unlocked(lock.upstreams[name]), f"as it is locked ({why})"
+            operations[name], sources[name] = unlocked(lock.upstreams[name]), f"{_LOCKED} ({why})"
         else:
             missing[name] = f"{why}; and the lock has nothing of it"
-    judges = _judges(operations, sources) if is_there() else {}
+    documented = _documented(operations, sources)
+    if not judging:
+        sources |= {name: f"{sources[name]}, by our own validation alone ({_NO_JUDGE})" for name in documented}
+    judges = {name: Judge(documented[name], is_opaque) for name in documented if judging}
     return Grounds(operations, sources, missing, judges)
 
 
@@ -91,11 +103,14 @@ def _is_file(openapi: str | None) -> bool:
     return openapi is not None and "://" not in openapi
 
 
-def _judges(operations: Mapping[str, Sequence[Operation]], sources: Mapping[str, str]) -> dict[str, Judge]:
+def _documented(
+    operations: Mapping[str, Sequence[Operation]], sources: Mapping[str, str]
+) -> dict[str, Mapping[str, Any]]:
+    """The OpenAPI documents of upstreams that have one; a lock is none."""
     return {
-        name: Judge(without_tokens(many[0].document), is_opaque)
+        name: many[0].document.root
         for name, many in operations.items()
-        if many and many[0].route is not None and not sources[name].startswith("as it is locked")
+        if many and many[0].route is not None and not sources[name].startswith(_LOCKED)
     }
 
 
