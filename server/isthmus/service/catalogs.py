@@ -36,6 +36,9 @@ SAID = 500
 _TOLD = 1000
 """Operations from which on it is said that they are being indexed, and they are kept from the garbage collector."""
 
+_TOGETHER = 0.2
+"""Seconds that what is prepared waits for others, so that they are joined at once."""
+
 SharesOf = Callable[[str, Sequence[Operation], Sequence[int]], Awaitable[Share]]
 """Gives the share of an index over operations, or has kept it: see `share_anew`.
 
@@ -135,6 +138,7 @@ class Catalogs:
             tasks.start_soon(self._relate)
             while True:
                 await self._changed.wait()
+                await self._gathered()
                 self._changed = anyio.Event()
                 await self._join()
 
@@ -234,6 +238,15 @@ class Catalogs:
                     if self._prepared.get(name) is prepared:
                         self._prepared[name] = replace(prepared, part=part)
             self._changed.set()
+
+    async def _gathered(self) -> None:
+        """Where there are many operations, let others come along: joining takes as long for one upstream as for ten."""
+        if len(self.current.catalog) < _TOLD:
+            return
+        with anyio.move_on_after(_TOGETHER):
+            while any(each.state is UpstreamState.CONNECTING for each in self._shown.values()):
+                self._changed = anyio.Event()
+                await self._changed.wait()
 
     async def _join(self) -> None:
         """Make the view of what is prepared."""
