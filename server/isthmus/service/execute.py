@@ -15,12 +15,13 @@ from isthmus.errors import InternalError, IsthmusError, Refused
 from isthmus.execution import Execution
 from isthmus.gateway import Gateway
 from isthmus.journal import Began, Entry, Finished, Resumed, Sent, Transcript, transcript_of
-from isthmus.model import Effect, Principal, Question, Reply, Report, UpstreamState
+from isthmus.model import Effect, Principal, Question, Reply, Report
 from isthmus.ports import Audit, Guest, Sandbox
-from isthmus.preflight import Finding, Known, failure_of, preflight
+from isthmus.preflight import Finding, failure_of
 from isthmus.recording import Recording
 from isthmus.replay import Diverged, outcome_of, report_of
 from isthmus.service.admission import Admission, Ticket
+from isthmus.service.ahead import look_ahead
 from isthmus.service.approvals import Approvals
 from isthmus.service.catalogs import Catalogs
 from isthmus.service.detached import Client, Consent, Detached, Held, Printed, Tell
@@ -293,21 +294,8 @@ class Run:
         Raises:
             CannotSucceed: it would.
         """
-        service, view = self.service, self.service.catalogs.current
-        ready = frozenset(name for name, each in view.snapshots.items() if each.state is UpstreamState.READY)
-        gateway, session = service.gateway, self.session
-        opaque = self.terms.veil.holds_tokens if self.terms.veil else lambda _: False
-        known = Known(
-            view.catalog,
-            ready,
-            gateway.policy,
-            session.principal,
-            gateway.validate,
-            session.may_hold,
-            opaque,
-            frozenset(view.snapshots),
-        )
-        if findings := preflight(self.code, known):
+        view, gateway = self.service.catalogs.current, self.service.gateway
+        if findings := look_ahead(self.code, view, gateway, self.session, self.terms.veil):
             self._note_stopped(findings)
             raise CannotSucceed(failure_of(findings, self.code))
 
