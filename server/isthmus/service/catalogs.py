@@ -36,6 +36,9 @@ SAID = 500
 _TOLD = 1000
 """Operations from which on it is said that they are being indexed, and they are kept from the garbage collector."""
 
+_UNDISTURBED = 60.0
+"""Seconds for which what is still connecting is not disturbed by what can wait: one that hangs may never come."""
+
 _TOGETHER = 0.2
 """Seconds that what is prepared waits for others, so that they are joined at once."""
 
@@ -230,7 +233,7 @@ class Catalogs:
         while True:
             await self._unrelated.wait()
             self._unrelated = anyio.Event()
-            await self.settled(SETTLING)
+            await self.settled(_UNDISTURBED)
             for name, prepared in list(self._prepared.items()):
                 if prepared.part.relations is _UNRELATED:
                     relations = await self.relations(prepared.key, prepared.part.operations)
