@@ -43,6 +43,7 @@ CALLS = st.builds(
     answered=st.integers(1, 99),
     answer=VALUES,
     departed=st.lists(TEXT, max_size=2).map(tuple),
+    steps=st.tuples(st.integers(0, 99), st.integers(0, 99)),
 ) | st.builds(RecordedCall, operation=TEXT, arguments=st.just({}), answered=st.just(1), error=ERRORS)
 CLOCKS = st.builds(
     Readings,

@@ -55,8 +55,9 @@ class RecordedError:
 class RecordedCall:
     """One call, with its arguments as the program gave them, and what the program was told.
 
-    `answered` says in which order answers came, from 1; 0 where none came. `departed`: where the answer was not what
-    its operation described even then. The host's own operations (`isthmus.search`) are calls, too.
+    `answered` says in which order answers came, from 1; 0 where none came. `steps` are those of the guest in which the
+    call was asked for, and told of (0: never), from 1: what came together comes together again. `departed`: where the
+    answer was not what its operation described even then. The host's own operations (`isthmus.search`) are calls, too.
     """
 
     operation: str
@@ -67,6 +68,7 @@ class RecordedCall:
     answer: Any = None
     error: RecordedError | None = None
     departed: tuple[str, ...] = ()
+    steps: tuple[int, int] = (0, 0)
 
     @property
     def is_hosts(self) -> bool:
@@ -140,7 +142,7 @@ def _call_data(call: RecordedCall) -> dict[str, Any]:
     data: dict[str, Any] = {"operation": call.operation, "arguments": _plain(call.arguments)}
     if call.positional:
         data["positional"] = _plain(list(call.positional))
-    data |= {"status": call.status, "answered": call.answered}
+    data |= {"status": call.status, "answered": call.answered, "steps": "{} {}".format(*call.steps)}
     if call.error is not None:
         error = call.error
         data["error"] = {"type": error.type, "message": error.message, "hint": error.hint}
@@ -243,7 +245,15 @@ def _call(data: Any, place: str) -> RecordedCall:
         _value(data.get("answer"), f"{place}/answer"),
         _error(data["error"], f"{place}/error") if "error" in data else None,
         tuple(departed),
+        _steps(_get(data, "steps", str, place), f"{place}/steps"),
     )
+
+
+def _steps(text: str, place: str) -> tuple[int, int]:
+    if not re.fullmatch(r"\d{1,9} \d{1,9}", text, re.ASCII):
+        raise _Unfit(f"{place} are no two numbers of steps")
+    asked, told = text.split(" ")
+    return int(asked), int(told)
 
 
 def _error(data: Any, place: str) -> RecordedError:

@@ -188,31 +188,75 @@ class RecordedGuest:
 
 
 class _Host:
-    """Answers what the host answered then, and hands on all else."""
+    """The server's side of the door. It answers what the host answered then, and hands on all else.
+
+    As long as the program asks for what it asked for, step by step, it is told in each step what it was told in that
+    one, so that its clocks are read as often. From the first other step on, it is told what there is.
+    """
 
     def __init__(self, run: RecordedRun, exchange: Exchange) -> None:
+        self._calls = run.calls
         self._known: dict[tuple[str, str], list[RecordedCall]] = {}
         for call in run.calls:
             if call.is_hosts and call.answered and call.operation != _SIMULATE:
                 self._known.setdefault(_address(call.operation, call.arguments, call.positional), []).append(call)
         self._exchange = exchange
+        self._at = 0
+        self._last = max((call.steps[1] for call in run.calls), default=0)
+        self._numbers: dict[int, int] = {}  # of calls, by their place in the recording
+        self._arrived: dict[int, Event] = {}  # and not told yet, by number
 
     async def exchange(self, step: Step) -> Sequence[Event]:
-        """The events of a step; it is not waited for others where some are there already."""
-        answered = [(request, known.pop(0)) for request in step.requests if (known := self._found(request))]
-        if not answered:
-            return await self._exchange(step)
-        done = {request.call for request, _ in answered}
-        rest = tuple(request for request in step.requests if request.call not in done)
-        events = [_event(request, call) for request, call in answered]
-        return [*events, *await self._exchange(replace(step, requests=rest, wake_after_ms=0))]
+        """The events of a step."""
+        self._at += 1
+        rest = []
+        for request in step.requests:
+            if known := self._known.get(_address(request.operation, request.arguments, request.positional)):
+                self._arrived[request.call] = _event(request, known.pop(0))
+            else:
+                rest.append(request)
+        onward = replace(step, requests=tuple(rest))
+        if not self._as_recorded(step):
+            return await self._free(onward)
+        order = sorted((call.answered, place) for place, call in enumerate(self._calls) if call.steps[1] == self._at)
+        wanted = [self._numbers[place] for _, place in order if place in self._numbers]
+        self._take(await self._exchange(replace(onward, wake_after_ms=0)))
+        with anyio.move_on_after(TURN):
+            while not self._arrived.keys() >= set(wanted):
+                self._take(await self._exchange(_NOTHING))
+        return [self._arrived.pop(number) for number in wanted if number in self._arrived]
 
-    def _found(self, request: Request) -> list[RecordedCall]:
-        return self._known.get(_address(request.operation, request.arguments, request.positional), [])
+    def _as_recorded(self, step: Step) -> bool:
+        """Whether a step asks for what it asked for; once it does not, no later one counts."""
+        asked = [place for place, call in enumerate(self._calls) if call.steps[0] == self._at]
+        same = len(asked) == len(step.requests) and all(
+            _look(self._calls[place].arguments, self._calls[place].positional) == _look(one.arguments, one.positional)
+            for place, one in zip(asked, step.requests, strict=True)
+        )
+        if self._at > self._last or not same:
+            self._last = 0
+            return False
+        self._numbers.update({place: one.call for place, one in zip(asked, step.requests, strict=True)})
+        return True
+
+    async def _free(self, step: Step) -> Sequence[Event]:
+        """Whatever there is; it is not waited where something is there already."""
+        held, self._arrived = list(self._arrived.values()), {}
+        return [*held, *await self._exchange(replace(step, wake_after_ms=0) if held else step)]
+
+    def _take(self, events: Sequence[Event]) -> None:
+        self._arrived.update({event.call: event for event in events})
+
+
+_NOTHING = Step()
+
+
+def _look(arguments: Mapping[str, Any], positional: Sequence[Any]) -> str:
+    return digest([dict(arguments), list(positional)])
 
 
 def _address(operation: str, arguments: Mapping[str, Any], positional: Sequence[Any]) -> tuple[str, str]:
-    return operation, digest([dict(arguments), list(positional)])
+    return operation, _look(arguments, positional)
 
 
 def _event(request: Request, call: RecordedCall) -> Event:

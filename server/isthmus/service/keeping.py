@@ -48,12 +48,12 @@ def _run(transcript: Transcript, file: str, shown: Shown) -> RecordedRun:
 def _calls(transcript: Transcript, shown: Shown) -> Iterator[RecordedCall]:
     """The calls in the order in which the program made them."""
     steps = [decode_step(turn.step) for turn in transcript.turns]
-    events = [decode_event(text) for turn in transcript.turns for text in turn.events or ()]
-    if any(event.kind not in ("value", "error") for event in events):
+    events = [(at, decode_event(text)) for at, turn in enumerate(transcript.turns, 1) for text in turn.events or ()]
+    if any(event.kind not in ("value", "error") for _, event in events):
         raise NotRepeatable("a call was answered in parts")
-    told = {event.call: (order, event) for order, event in enumerate(events, 1)}
-    for request in (request for step in steps for request in step.requests):
-        order, event = told.get(request.call, (0, Event(request.call, "value")))
+    answers = {event.call: (order, told, event) for order, (told, event) in enumerate(events, 1)}
+    for asked, request in ((at, request) for at, step in enumerate(steps, 1) for request in step.requests):
+        order, told, event = answers.get(request.call, (0, 0, Event(request.call, "value")))
         sent, ended = transcript.sent.get(request.call), transcript.ended.get(request.call)
         hosts = request.operation.startswith("isthmus.")
         yield RecordedCall(
@@ -65,6 +65,7 @@ def _calls(transcript: Transcript, shown: Shown) -> Iterator[RecordedCall]:
             shown(event.payload) if event.kind == "value" else None,
             _error(shown(event.payload)) if event.kind == "error" else None,
             tuple(map(shown, ended.warnings)) if ended else (),
+            (asked, told),
         )
 
 
