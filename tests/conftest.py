@@ -5,8 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Machines are shared, so how long an example takes tells nothing; and in CI the same examples are drawn each time.
+settings.register_profile(
+    "isthmus", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
+)
+settings.load_profile("isthmus")
 
 
 @pytest.fixture

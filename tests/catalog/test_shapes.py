@@ -150,7 +150,7 @@ def test_no_number_of_an_answer_is_in_its_shape(values: list[float]) -> None:
     assert not any(character.isdigit() for character in text)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 9), st.integers(1, 9))
 def test_a_shape_is_bounded_however_wide_and_deep_an_answer_is(wide: int, deep: int) -> None:
     value: Any = "x"

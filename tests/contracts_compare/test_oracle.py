@@ -77,7 +77,7 @@ def validator(node: Any, definitions: dict[str, Any]) -> Any:
     return jsonschema.Draft202012Validator({"allOf": [node], "$defs": definitions})
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400, derandomize=True)
 @given(SEEDS)
 def test_nothing_that_could_be_sent_is_refused_after_a_compatible_change(seed: int) -> None:
     rng, before_defs, before, after_defs, after = made(seed)
@@ -91,7 +91,7 @@ def test_nothing_that_could_be_sent_is_refused_after_a_compatible_change(seed: i
         assert not sent.is_valid(value) or taken.is_valid(value), (value, before, after)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400, derandomize=True)
 @given(SEEDS)
 def test_answers_have_the_shape_that_programs_know_after_a_compatible_change(seed: int) -> None:
     rng, before_defs, before, after_defs, after = made(seed)
@@ -105,7 +105,7 @@ def test_answers_have_the_shape_that_programs_know_after_a_compatible_change(see
         assert not given_now.is_valid(value) or known.is_valid(value), (value, before, after)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(SEEDS)
 def test_nothing_has_changed_between_a_contract_and_itself(seed: int) -> None:
     _, definitions, schema, _, _ = made(seed)

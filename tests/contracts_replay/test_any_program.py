@@ -81,7 +81,7 @@ async def opened(folder: Path) -> AsyncIterator[Stage]:
         yield Stage(running, stage)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(code=programs)
 def test_any_program_is_played_to_the_same_end(replayed: Check, code: str) -> None:
     found = replayed(code)

@@ -373,7 +373,7 @@ async def test_one_that_is_cancelled_in_the_moment_of_its_grant_gives_the_place_
 Comings = st.lists(st.tuples(st.sampled_from([ALICE, BOB, CAROL]), st.integers(0, 3)), max_size=40)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(Comings, st.integers(1, 5), st.integers(1, 5), st.integers(1, 5), st.integers(2, 5))
 async def test_whatever_comes_and_goes_the_bounds_are_kept_and_nothing_is_left_taken(
     comings: list[tuple[Principal, int]], executions: int, each: int, queue: int, starts: int

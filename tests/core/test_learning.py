@@ -2,6 +2,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,8 @@ def test_a_file_keeps_shapes_for_its_owner_alone_and_holds_no_value(tmp_path: Pa
     path = tmp_path / "shapes.db"
     store = ShapeFile(path)
     store.write({"k": Learned(shape_of([{"token": "hunter2", "id": 4711}]), 3)})
-    assert ShapeFile(path).read("k") == Learned(shape_of([{"token": "x", "id": 1}]), 3)
+    with closing(ShapeFile(path)) as later:
+        assert later.read("k") == Learned(shape_of([{"token": "x", "id": 1}]), 3)
     assert store.read("other") is None
     store.close()
     assert store.read("k") is None

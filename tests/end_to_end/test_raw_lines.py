@@ -114,7 +114,7 @@ lines = (
 
 
 @given(st.lists(lines, max_size=8))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_lines_come_every_answer_is_json_rpc_and_the_server_serves_on(
     client: RawClient, sent: list[bytes]
 ) -> None:

@@ -190,7 +190,7 @@ opening_requests = st.one_of(
 
 
 @given(opening_requests)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whatever_is_answered_early_the_sdk_would_have_answered_alike(message: Message) -> None:
     (early,) = early_answers([message])
     if early is not None:

@@ -146,7 +146,7 @@ FOREIGN = re.compile(r"/(home|Users|work|root|opt|tmp|usr|guest|0)/|\\.py\\b|sit
 
 
 @given(st.lists(st.tuples(FAILURES, st.sampled_from(SETTINGS)), min_size=1, max_size=3))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_no_failure_shows_a_path_or_a_frame_that_is_not_the_programs(parts: list[tuple[str, str]]) -> None:
     head = "import asyncio, json, re, traceback\ndef f(x): return x.y\ndef g(x): return x + ''\n"
     with sandbox() as box:

@@ -158,7 +158,7 @@ _STATEMENTS = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(_STATEMENTS, max_size=6))
 def test_a_body_binds_the_same_names_with_and_without_a_return(statements: list[str]) -> None:
     body = "\n".join(["a = b = c = 0", *statements])

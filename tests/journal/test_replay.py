@@ -13,7 +13,7 @@ from tests.journal.house import ALICE, House
 from tests.journal.programs import programs
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(code=programs)
 def test_any_program_replays_as_it_ran(in_house: Check, code: str) -> None:
     in_house(lambda house: replays(house, code))

@@ -14,7 +14,7 @@ from tests.journal.programs import writing
 from tests.simulators.ledger import Point
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(code=writing, dies_at=st.integers(1, 15), kept_first=st.booleans())
 def test_no_write_is_done_twice_wherever_its_server_dies(
     in_house: Check, code: str, dies_at: int, *, kept_first: bool

@@ -197,7 +197,7 @@ def our_verdicts(schema: Any, root: Mapping[str, Any], dialect: Dialect, value: 
 def test_our_verdict_on_a_value_is_that_of_jsonschema(dialect: Dialect) -> None:
     seen = {True: 0, False: 0}
 
-    @settings(max_examples=400, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=400, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(cases(dialect))
     def agree(case: tuple[dict[str, Any], dict[str, Any], Any]) -> None:
         schema, root, value = case

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.model import Effect, Question
@@ -20,7 +20,6 @@ def asked(arguments: dict[str, Any]) -> Question:
 
 
 @given(st.dictionaries(st.text(max_size=20), VALUES, max_size=6))
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_argument_can_add_a_line_or_hide_a_character(arguments: dict[str, Any]) -> None:
     lines = question_text(asked(arguments)).split("\n")
     assert len(lines) == 5 + len(arguments)

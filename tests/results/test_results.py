@@ -412,9 +412,7 @@ reports = st.builds(
     calls=st.lists(records, max_size=30).map(tuple),
     ms=st.floats(0, 1e7),
 )
-many = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+many = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @many

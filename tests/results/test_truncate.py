@@ -84,7 +84,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(values, st.integers(60, 2000))
 def test_a_shortened_value_takes_about_its_room(value: Any, room: int) -> None:
     text = encode(shorten(value, room))
@@ -92,7 +92,7 @@ def test_a_shortened_value_takes_about_its_room(value: Any, room: int) -> None:
     assert len(text) <= room * 2 + 100
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(values, st.integers(1, 300))
 def test_what_weighs_no_more_than_a_limit_fits_it(value: Any, limit: int) -> None:
     exact = len(encode(value))
