@@ -49,11 +49,19 @@ async def opened(paths: dict[str, str], folder: Path, queries: list[str]) -> Non
         began = time.process_time()
         catalogs.current.index.search(query, 8)
         took.append((time.process_time() - began) * 1000)
-    children_s = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
-    own, children = (
-        resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    _tell(
+        search_ms=took,
+        own_mb=_most_memory(),
+        child_mb=children.ru_maxrss / 1024,
+        children_s=children.ru_utime + children.ru_stime,
     )
-    _tell(search_ms=took, own_mb=own, child_mb=children, children_s=children_s)
+
+
+def _most_memory() -> float:
+    """Megabytes that this process had at most; `ru_maxrss` counts also what its parent had before."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 async def _beat(late: list[float]) -> None:
