@@ -51,20 +51,25 @@ def test_many_are_wanted_or_one() -> None:
     assert signals("the movies")["films.list_movies"]["one_plural"] == -1
 
 
-def test_a_curve_gives_each_signal_its_worth() -> None:
-    curve = {"steps": [0.5, 1.0], "worths": [0.0, 1.0, 3.0]}
-    ranker = Ranker.read(json.dumps({"ranking": {"total": curve}, "evidence": {}, "convincing": 0.0}))
+def test_two_things_that_are_asked_for_are_clauses_and_each_has_an_operation_that_is_nearest() -> None:
+    found = signals("delete the old movie, and list all the movies of today")
+    assert {each["clauses"] for each in found.values()} == {2}
+    assert found["films.delete_movie"]["clause_place"] == 0
+    assert found["films.list_movies"]["clause_place"] == 0
+
+
+def test_trees_are_summed_for_each_candidate() -> None:
+    ranker = Ranker.read(
+        json.dumps({"ranking": [["total", 0.5, 0, 1], ["total", 1, 2, 4]], "evidence": [], "convincing": 0})
+    )
     place = SIGNALS.index("total")
     rows = [[0.0] * place + [total] + [0.0] * (len(SIGNALS) - place - 1) for total in (0.5, 0.75, 2.0)]
-    assert [ranker.score(row) for row in rows] == [0.0, 1.0, 3.0]
+    assert ranker.scores(rows) == pytest.approx([2, 3, 5])
 
 
-@pytest.mark.parametrize("curve", [{"nothing": {"steps": [], "worths": [0]}}, {"total": {"steps": [1], "worths": [0]}}])
-def test_curves_of_no_signal_or_without_sense_are_refused(curve: dict[str, dict[str, list[float]]]) -> None:
-    with pytest.raises(ValueError, match=r"signals that are not measured: nothing|one more, are needed: total"):
-        Ranker.read(json.dumps({"ranking": curve, "evidence": {}, "convincing": 0}))
-
-
-def test_the_ranker_that_is_shipped_has_curves_for_the_signals_that_are_measured() -> None:
-    assert len(ranker().ranking) == len(SIGNALS)
-    assert len(ranker().evidence) == len(SIGNALS + EVIDENCE)
+def test_the_ranker_that_is_shipped_asks_for_what_is_measured() -> None:
+    shipped = ranker()
+    assert len(shipped.ranking.trees) > 100
+    assert len(shipped.evidence.trees) > 50
+    assert len(shipped.scores([[0.0] * len(SIGNALS)] * 3)) == 3
+    assert isinstance(shipped.evident([0.0] * len(SIGNALS + EVIDENCE)), float)

@@ -13,6 +13,9 @@ APIS = ("tmdb", "spotify", "cloudflare", "servicenow", "wapii", "toolalpaca")
 EACH = 4
 """Catalogs that each query is asked of."""
 
+STRANGE = "openapi-mega"
+"""The corpus of many APIs, for strange catalogs: to learn from more of them than those that are measured."""
+
 
 def catalogs(corpora: Path) -> dict[str, Index]:
     """An index for each API; those of `toolalpaca` are small, and stand together."""
@@ -31,3 +34,23 @@ def pairs(queries: Sequence[Record], names: Sequence[str]) -> Iterator[tuple[Rec
         if query["corpus"] in APIS and own in names:
             others = sorted(set(names) - {own}, key=lambda name: zlib.crc32(f"{query['id']} {name}".encode()))
             yield from ((query, name) for name in others[:EACH])
+
+
+def strangers(corpora: Path) -> dict[str, Index]:
+    """An index for each API that no judged query is about."""
+    asked = {each["server"] for corpus in APIS for each in read_lines(corpora / f"{corpus}.jsonl.gz")}
+    records: dict[str, list[Record]] = {}
+    for record in read_lines(corpora / f"{STRANGE}.jsonl.gz"):
+        records.setdefault(record["server"], []).append(record)
+    return {
+        name: Index.build([each for _, each in operations(found)])
+        for name, found in records.items()
+        if name not in asked
+    }
+
+
+def strange_pairs(queries: Sequence[Record], names: Sequence[str]) -> Iterator[tuple[Record, str]]:
+    """Each query, whatever it is about, with names of strange catalogs: few have anything for it."""
+    for query in queries:
+        order = sorted(names, key=lambda name: zlib.crc32(f"{query['id']} {name}".encode()))
+        yield from ((query, name) for name in order[:EACH])

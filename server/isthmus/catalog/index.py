@@ -5,15 +5,16 @@
     found.hits[0].operation.id      github.issues.create
 
 Two stages. The first adds up, for every operation, what each word of the query is worth in it (BM25 over weighted
-fields, worths computed when the index is built), and what the words that the thesaurus relates to it are worth. The
-second looks at the best of the first more closely: `ranking` measures some signals of each, and a learned curve says
-what each signal is worth.
+fields, worths computed when the index is built), and what the words that the thesaurus relates to it are worth; and it
+counts how near every operation is to the query in meaning (`vectors`). The second looks at the best of both more
+closely: `ranking` measures some signals of each, and learned trees say what they are worth together.
 
 What was read of the operations lies in *shares*, one for each upstream (`share`), which are made, kept and exchanged
 by themselves. An index joins them, and copies nothing of them. It counts by the *place* of an operation among all, and
 the *number* of a term in `_numbers`. By number: `_held` (in which shares the term is, and its number there), `_sizes`
-(how many operations have it) and `_rarity`. By place: `_entries` (an operation's terms, fields and facts). `_actions`
-has the places of what creates, reads, updates and deletes. `_related` and `_spellings` are made of `_numbers`.
+(how many operations have it) and `_rarity`. By place: `_entries` (an operation's terms, fields and facts) and `_codes`
+(what it is about). `_actions` has the places of what creates, reads, updates and deletes. `_related` and `_spellings`
+are made of `_numbers`.
 """
 
 from __future__ import annotations
@@ -31,9 +32,13 @@ from isthmus.catalog.share import Share
 from isthmus.catalog.terms import ACTIONS, stem
 from isthmus.catalog.thesaurus import SAME, Thesaurus, thesaurus
 from isthmus.catalog.tuning import Tuning
+from isthmus.catalog.vectors import CODE_BYTES, Vectors, code, unit, vectors
 from isthmus.model import Operation
 
 Allowed = Callable[[Operation], bool]
+
+Learned = tuple[Thesaurus, Vectors, Ranker]
+"""What is known of words, and of what makes a good answer."""
 
 Part = tuple[Sequence[Operation], Share]
 """A list of operations, and what was read of it."""
@@ -66,14 +71,15 @@ class Index:
     """An immutable search structure. Build one for each catalog; any number of threads may search it."""
 
     __slots__ = (
-        "_actions", "_entries", "_held", "_numbers", "_operations", "_ranker", "_rarity", "_related", "_shares",
-        "_sizes", "_spellings", "_thesaurus", "_tuning",
+        "_actions", "_codes", "_entries", "_held", "_numbers", "_operations", "_ranker", "_rarity", "_related",
+        "_shares", "_sizes", "_spellings", "_thesaurus", "_tuning", "_vectors",
     )  # fmt: skip
 
-    def __init__(self, parts: Sequence[Part], tuning: Tuning, words: Thesaurus, ranked: Ranker) -> None:
+    def __init__(self, parts: Sequence[Part], tuning: Tuning, learned: Learned) -> None:
         self._shares = tuple(share for _, share in parts)
         self._operations = tuple(chain.from_iterable(operations for operations, _ in parts))
-        self._tuning, self._thesaurus, self._ranker = tuning, words, ranked
+        self._tuning, self._thesaurus, self._vectors, self._ranker = tuning, *learned
+        self._codes = tuple(chain.from_iterable(share.coded() for share in self._shares))
         self._numbers: dict[str, int] = {}
         self._held: list[list[tuple[int, int]]] = []
         numberings = [self._numbered(which, share) for which, share in enumerate(self._shares)]
@@ -94,9 +100,10 @@ class Index:
     @classmethod
     def of(cls, parts: Sequence[Part], tuning: Tuning | None = None) -> Index:
         """The index over several lists of operations, each with the share that was read of it; done in a moment."""
-        # A server begins with an empty catalog, and must answer before there is time to read the thesaurus.
-        words, ranked = (thesaurus(), ranker()) if any(listed for listed, _ in parts) else (Thesaurus(), Ranker())
-        return cls(parts, tuning or Tuning(), words, ranked)
+        # A server begins with an empty catalog, and must answer before there is time to read any of these.
+        learned = any(listed for listed, _ in parts)
+        used = (thesaurus(), vectors(), ranker()) if learned else (Thesaurus(), Vectors(), Ranker())
+        return cls(parts, tuning or Tuning(), used)
 
     def __len__(self) -> int:
         return len(self._operations)
@@ -110,26 +117,27 @@ class Index:
         question = Question.read(query, self._thesaurus)
         words = self._words(question)
         unmatched = tuple(word.wanted.word for word in words if not word.known)
-        candidates = self._candidates(question, words, upstream, allowed, limit)
-        if not candidates:
+        about = self._about(question)
+        candidates, near = self._candidates(question, words, about, upstream, allowed, limit)
+        if not near:
             return Found(unmatched=unmatched)
-        near = candidates[: max(limit, self._tuning.looked_at)]
-        signals = Signals(question, words, near, self._entries, self._rarity)
-        scores = [self._ranker.score(each) for each in signals.rows()]
+        signals = Signals(question, words, about, near, self._entries, self._rarity)
+        scores = self._ranker.scores(list(signals.rows()))
         ranked = sorted(zip(scores, near, strict=True), key=lambda pair: (-pair[0], pair[1].place))
         if not self._ranker.convinced(signals.evidence(ranked[0][1])):
             return Found(unmatched=unmatched)
         hits = tuple(Hit(self._operations[each.place], math.exp(score / _CONTRAST)) for score, each in ranked[:limit])
-        floor = candidates[0].score * self._tuning.comparable
-        comparable = sum(each.score >= floor for each in candidates)
+        floor = max(candidates, default=0.0) * self._tuning.comparable
+        comparable = sum(each >= floor for each in candidates)
         return Found(hits, unmatched, max(comparable - len(hits), 0))
 
     def signals(self, query: str) -> tuple[tuple[Operation, ...], list[list[float]], list[list[float]]]:
         """What the second stage sees: the operations, the signals of each, and the evidence for each. For training."""
         question = Question.read(query, self._thesaurus)
         words = self._words(question)
-        candidates = self._candidates(question, words, None, None, 0)[: self._tuning.looked_at]
-        found = Signals(question, words, candidates, self._entries, self._rarity)
+        about = self._about(question)
+        _, candidates = self._candidates(question, words, about, None, None, 0)
+        found = Signals(question, words, about, candidates, self._entries, self._rarity)
         operations = tuple(self._operations[each.place] for each in candidates)
         return operations, list(found.rows()), [found.evidence(each) for each in candidates]
 
@@ -198,14 +206,38 @@ class Index:
         near = [self._numbers.get(stem(word)) for word in self.near(wanted.word, 1, _LIKE)]
         return tuple((number, SAME) for number in near if number is not None)
 
+    def _about(self, question: Question) -> tuple[list[float], ...]:
+        """What the query is about, and then what each of its clauses is, if there are several."""
+        weights = [(each.term, 1 if each.filler else 2) for each in question.wanted]
+        clauses = question.clauses if len(question.clauses) > 1 else ()
+        texts = [weights, *([weights[place] for place in sorted(clause)] for clause in clauses)]
+        return tuple(unit(self._vectors.of(text)) for text in texts)
+
     def _candidates(
-        self, question: Question, words: list[Word], upstream: str | None, allowed: Allowed | None, limit: int
-    ) -> list[Candidate]:
-        """The best of the first stage, best first."""
+        self,
+        question: Question,
+        words: list[Word],
+        about: tuple[list[float], ...],
+        upstream: str | None,
+        allowed: Allowed | None,
+        limit: int,
+    ) -> tuple[list[float], list[Candidate]]:
+        """The scores by words of the best, and those that reach the second stage, best first."""
         scores = self._scores(question, words)
         number = max(limit, self._tuning.counted)
-        found = (place for place in _best_first(scores, number) if self._fits(place, upstream, allowed))
-        return [Candidate(place, scores[place]) for place in islice(found, number)]
+
+        def first(places: Iterable[int], many: int) -> list[int]:
+            return list(islice((place for place in places if self._fits(place, upstream, allowed)), many))
+
+        best = first(_best_first(scores, number), number)
+        alike = first(_most_alike(code(about[0]), self._codes), self._tuning.alike) if any(about[0]) else []
+        whole = scores[best[0]] if best else 1.0
+        found = [
+            Candidate(place, scores[place], self._entries.likeness(place, about[0]))
+            for place in dict.fromkeys(chain(best, alike))
+        ]
+        found.sort(key=lambda each: -each.score / whole - self._tuning.likeness * each.likeness)
+        return [scores[place] for place in best], found[: max(limit, self._tuning.looked_at)]
 
     def _fits(self, place: int, upstream: str | None, allowed: Allowed | None) -> bool:
         """Whether the operation there may be found."""
@@ -251,3 +283,13 @@ def _best_first(scores: Sequence[float], many: int) -> Iterator[int]:
     far = [place for place, score in enumerate(scores) if 0 < score < least]
     far.sort(key=scores.__getitem__, reverse=True)
     yield from far
+
+
+def _most_alike(wanted: int, codes: Sequence[int]) -> Iterator[int]:
+    """The places of codes, those that differ in the fewest bits first. The bits are counted, not compared, in C."""
+    differing = bytes(map(int.bit_count, map(wanted.__xor__, codes)))
+    for bits in range(8 * CODE_BYTES):
+        place = differing.find(bits)
+        while place >= 0:
+            yield place
+            place = differing.find(bits, place + 1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from isthmus.catalog.terms import STOP_WORDS, split, stem, verb_action
@@ -22,6 +23,11 @@ _VALUE = re.compile(
     r"\"[^\"]{1,80}\"|(?<!\w)'[^'\s][^']{0,60}'(?!\w)|<[^<>]{1,40}>|https?://\S{1,200}|(?<!\S)\S{0,60}?\d\S{0,60}"
 )
 _LONG_NUMBER = re.compile(r"\d{4}")
+_BREAK = re.compile(
+    r"[.!?;:]\s|[\n;,]|\b(?:and|or|then|also|plus|while|before|additionally|furthermore|moreover|after that)\b",
+    re.IGNORECASE,
+)
+_CLAUSES, _TELLING = 8, 2  # how many clauses are told apart, and with how many words that tell something
 _SENTENCE_ENDS = '.!?":('
 
 
@@ -64,14 +70,18 @@ class Question:
     asks: bool = False  # it begins as a question does
     identified: bool = False  # it gives an identifier, or speaks of one
     plural: bool | None = None  # whether its first noun is; unknown without one
+    clauses: tuple[frozenset[int], ...] = ()  # what it asks one after the other: places in `wanted`
 
     @classmethod
     def read(cls, text: str, thesaurus: Thesaurus) -> Question:
         """Read a query; of a long one, the first `LONGEST` characters."""
         text = text[:LONGEST]
         wanted: dict[str, Wanted] = {}
-        for word, value, name in _words(text):
+        parts: dict[int, list[str]] = {}  # the terms between each two breaks
+        breaks = [found.start() for found in _BREAK.finditer(text)]
+        for start, word, value, name in _words(text):
             term, filler = stem(word), word in thesaurus.filler
+            parts.setdefault(bisect_left(breaks, start), []).append(term)
             found = wanted.get(term)
             if found is None:
                 wanted[term] = Wanted(term, word, value, name, filler)
@@ -85,11 +95,28 @@ class Question:
             bool(words) and words[0] in _ASKS,
             bool(_LONG_NUMBER.search(text)) or any(stem(word) in ID_TERMS for word in words),
             nouns[0].endswith("s") and not nouns[0].endswith("ss") if nouns else None,
+            _clauses(parts.values(), wanted),
         )
 
 
-def _words(text: str) -> Iterator[tuple[str, bool, bool]]:
-    """The words that say something, each with whether it is a value, and a name."""
+def _clauses(parts: Iterable[list[str]], wanted: dict[str, Wanted]) -> tuple[frozenset[int], ...]:
+    """Parts of a query that say enough to be asked alone: what says less belongs to what is before it."""
+    places = {term: place for place, term in enumerate(wanted)}
+    clauses: list[set[str]] = []
+    for part in map(set, parts):
+        if clauses and (_thin(part, wanted) or _thin(clauses[-1], wanted)):
+            clauses[-1] |= part
+        else:
+            clauses.append(part)
+    return tuple(frozenset(places[term] for term in clause) for clause in clauses[:_CLAUSES])
+
+
+def _thin(terms: set[str], wanted: dict[str, Wanted]) -> bool:
+    return sum(not (wanted[term].filler or wanted[term].value) for term in terms) < _TELLING
+
+
+def _words(text: str) -> Iterator[tuple[int, str, bool, bool]]:
+    """The words that say something, each with where it stands, whether it is a value, and a name."""
     values = [found.span() for found in _VALUE.finditer(text)]
     for found in _WORD.finditer(text):
         raw, start = found.group(), found.start()
@@ -98,4 +125,4 @@ def _words(text: str) -> Iterator[tuple[str, bool, bool]]:
         name = raw[0].isupper() and raw[1:].islower() and bool(before) and before[-1] not in _SENTENCE_ENDS
         for word in split(raw):
             if word not in STOP_WORDS:
-                yield word, value, name
+                yield start, word, value, name

@@ -1,23 +1,24 @@
 """The second stage of a search: signals of how well an operation answers a query, and what each is worth.
 
-A signal is a number, measured for each candidate alike. What it is worth is a curve of steps (`ranking.json`), learned
-from judged queries by `tests/search_quality/train.py`; a candidate's score is the sum over its signals. So a ranking
-can be read, and explained: no signal changes what another is worth.
+A signal is a number, measured for each candidate alike. What signals are worth together is said by small trees of
+questions about them (`ranking.json`), learned from judged queries by `tests/search_quality/train.py`; a candidate's
+score is the sum over the trees.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import accumulate
 from operator import mul
 
+from isthmus.catalog.forest import Forest
 from isthmus.catalog.question import Question, Wanted
 from isthmus.catalog.reading import HEAD, Field
 from isthmus.catalog.share import Facts, Share
@@ -45,6 +46,8 @@ SIGNALS = (
     "required_part", "required_count",
     "name_length", "first_length", "description_length",
     "leads_to", "finds_named", "leads_to_named", "like_leaders",
+    "meaning", "meaning_behind", "meaning_place",
+    "clauses", "clause_place", "clause_meaning", "clause_behind", "clause_mean",
 )  # fmt: skip
 """The signals, in the order of a row."""
 
@@ -57,7 +60,9 @@ EVIDENCE = (
 
 _NOUNS_IN_HEAD = len(SIGNALS) + EVIDENCE.index("nouns_said_in_head")
 _NOUNS_THERE = len(SIGNALS) + EVIDENCE.index("nouns_there")
+_MEANT, _MEANING = len(SIGNALS) + EVIDENCE.index("meant_anywhere"), SIGNALS.index("meaning")
 _ALL = 0.999
+_ALIKE = 0.5  # no right answer to a judged query is without its words; this leaves room for one that is
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +82,20 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An operation that reached the second stage, with its score of the first."""
+    """An operation that reached the second stage: its score by words, and how like the query it is in meaning."""
 
     place: int
     score: float
+    likeness: float
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How an operation and a query agree: signals; how near its head is to each word; its likeness to the leaders."""
+
+    signals: list[float]
+    heads: list[float]
+    like: float
 
 
 class Entries:
@@ -115,6 +130,12 @@ class Entries:
         """What else there is to say of one operation."""
         share, numbering, local = self._at(place)
         return share.facts_of(local, self._upstreams[place], numbering)
+
+    def likeness(self, place: int, about: Sequence[float]) -> float:
+        """How near what one operation is about is to what a query is about, from -1 to 1."""
+        share, _, local = self._at(place)
+        vector, length = share.vector(local)
+        return sum(map(mul, about, vector)) / length if length else 0.0
 
     def weights(self, place: int) -> list[float]:
         """The sums of rarities in name, path, first sentence, description and last segment."""
@@ -151,16 +172,18 @@ class Signals:
         self,
         question: Question,
         words: Sequence[Word],
+        about: Sequence[Sequence[float]],
         candidates: Sequence[Candidate],
         entries: Entries,
         rarity: Sequence[float],
     ) -> None:
-        self._question, self._words, self._candidates = question, words, candidates
+        self._question, self._words, self._about, self._candidates = question, words, about, candidates
         self._entries, self._rarity = entries, rarity
         self._facts = {each.place: entries.facts(each.place) for each in candidates}
         self._near = self._by_number()
         self._closest = {number: max(close for _, close in near) for number, near in self._near.items()}
-        self._best = candidates[0].score if candidates else 1.0
+        self._best = max((each.score for each in candidates), default=0.0) or 1.0
+        self._most_alike = max((each.likeness for each in candidates), default=0.0)
         self._unheard = math.log(2 * len(entries) + 2)
         self._weigh_words()
         self._actions = set(question.actions) or ({"~read"} if question.asks else set())
@@ -169,6 +192,8 @@ class Signals:
         self._upstreams = self._by_upstream()
         self._needed = self._needs()
         self._leaders, self._leading = self._center()
+        self._agreements = {each.place: self._agreement(each.place) for each in candidates}
+        self._clauses = self._by_clause()
 
     def rows(self) -> Iterator[list[float]]:
         """The signals of each candidate, in the order of `SIGNALS`."""
@@ -270,13 +295,14 @@ class Signals:
             score / self._best,
             math.log1p(score),
             score / self._known,
-            *self._agreement(place),
+            *self._agreements[place].signals,
             *self._doing(self._facts[place]),
             *self._belonging(self._facts[place]),
             *self._leading_to(place, self._facts[place]),
+            *self._meaning(candidate),
         ]
 
-    def _agreement(self, place: int) -> list[float]:
+    def _agreement(self, place: int) -> Agreement:
         """How far the query stands in the operation, and the operation in the query."""
         fields = tuple([0.0] * len(self._words) for _ in _AGREEING)
         own = [0.0] * len(_WEIGHED)
@@ -298,10 +324,9 @@ class Signals:
                 if mask & part:
                     for index, close in hits:
                         found[index] = max(found[index], close)
-        self._like = like
         whole = self._entries.weights(place)
         missing = [(all_of - part) / self._unheard for all_of, part in zip(whole, own, strict=True)]
-        return [
+        signals = [
             *(sum(map(mul, self._soft, each)) for each in fields),
             *(sum(map(mul, self._noun, each)) for each in fields),
             sum(map(mul, self._early, fields[1])),
@@ -312,6 +337,7 @@ class Signals:
             missing[4],
             rarest / self._unheard,
         ]
+        return Agreement(signals, fields[1], like)
 
     def _doing(self, facts: Facts) -> list[float]:
         """Whether the operation does what is asked, to as many as is asked."""
@@ -353,7 +379,41 @@ class Signals:
         if facts.finds and not self._question.identified:
             leads = max((self._needed.get((facts.upstream, number), 0.0) for number in facts.names), default=0.0)
             finds, named = float(min(self._named, 3)), leads if self._named else 0.0
-        return [leads, finds, named, self._like / (self._entries.norm(place) * self._leading)]
+        return [leads, finds, named, self._agreements[place].like / (self._entries.norm(place) * self._leading)]
+
+    def _by_clause(self) -> list[dict[int, float]]:
+        """For each clause how near each candidate is to it, in meaning and by the words in its head."""
+        clauses = self._question.clauses if len(self._about) > 1 else ()
+        near: list[dict[int, float]] = []
+        for about, clause in zip(self._about[1:], clauses, strict=True):
+            soft = _share([each if place in clause else 0.0 for place, each in enumerate(self._soft)])
+            near.append({each.place: self._near_clause(each.place, about, soft) for each in self._candidates})
+        return near or [
+            {each.place: each.likeness + self._covered(each.place, self._soft) for each in self._candidates}
+        ]
+
+    def _near_clause(self, place: int, about: Sequence[float], soft: Sequence[float]) -> float:
+        return self._entries.likeness(place, about) + self._covered(place, soft)
+
+    def _covered(self, place: int, soft: Sequence[float]) -> float:
+        return math.fsum(map(mul, soft, self._agreements[place].heads))
+
+    def _meaning(self, candidate: Candidate) -> list[float]:
+        """How near the operation is to the query in meaning, and to its nearest clause; and how it stands in that."""
+        ahead = sum(each.likeness > candidate.likeness for each in self._candidates)
+        near = [clause[candidate.place] for clause in self._clauses]
+        best = [max(clause.values()) for clause in self._clauses]
+        places = [sum(each > own for each in clause.values()) for clause, own in zip(self._clauses, near, strict=True)]
+        return [
+            candidate.likeness,
+            candidate.likeness - self._most_alike,
+            math.log1p(ahead),
+            float(len(near)),
+            math.log1p(min(places)),
+            max(near),
+            max(own - first for own, first in zip(near, best, strict=True)),
+            sum(near) / len(near),
+        ]
 
 
 def _share(weights: list[float]) -> list[float]:
@@ -361,64 +421,52 @@ def _share(weights: list[float]) -> list[float]:
     return [each / whole for each in weights]
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """What a signal is worth: `worths[n]` above `steps[n - 1]`, up to and with `steps[n]`."""
-
-    steps: tuple[float, ...] = ()
-    worths: tuple[float, ...] = (0.0,)
+_NOTHING = Forest()
 
 
 @dataclass(frozen=True, slots=True)
 class Ranker:
-    """What every signal is worth, and from which sum of evidence on an operation is taken to be meant."""
+    """What the signals are worth together, and from which sum of evidence on an operation is taken to be meant."""
 
-    ranking: tuple[Curve, ...] = ()
-    evidence: tuple[Curve, ...] = ()
+    ranking: Forest = _NOTHING
+    evidence: Forest = _NOTHING
     convincing: float = 0.0
 
     @classmethod
     def read(cls, text: str) -> Ranker:
-        """The ranker of such a JSON text. A signal without a curve is worth nothing.
+        """The ranker of such a JSON text.
 
         Raises:
-            ValueError: a curve is of no signal that there is, or its steps and worths do not fit.
+            ValueError: a tree asks for a signal that there is not, or is none.
         """
         content = json.loads(text)
-        ranking, evidence = _curves(content["ranking"], SIGNALS), _curves(content["evidence"], SIGNALS + EVIDENCE)
+        ranking, evidence = (
+            Forest.read(content["ranking"], SIGNALS),
+            Forest.read(content["evidence"], SIGNALS + EVIDENCE),
+        )
         return cls(ranking, evidence, content["convincing"])
 
-    def score(self, row: Sequence[float]) -> float:
-        """What the signals of a candidate are worth together; to be compared within one search."""
-        return _sum(self.ranking, row)
+    def scores(self, rows: Sequence[Sequence[float]]) -> list[float]:
+        """What the signals of each candidate are worth together; to be compared within one search."""
+        return self.ranking.sums(rows)
 
     def convinced(self, evidence: Sequence[float]) -> bool:
-        """Whether the best candidate of a search is meant at all; it is where its head has every noun of the query."""
+        """Whether the best candidate of a search is meant at all.
+
+        It is where its head has every noun of the query; and not where it has no word of it, nor one that is related,
+        unless it is about the same all the same.
+        """
+        if evidence[_MEANT] == 0 and evidence[_MEANING] < _ALIKE:
+            return False
         wholly = evidence[_NOUNS_IN_HEAD] > _ALL and evidence[_NOUNS_THERE] > 0
         return wholly or self.evident(evidence) >= self.convincing
 
     def evident(self, evidence: Sequence[float]) -> float:
         """What the evidence for a candidate is worth together; comparable between searches."""
-        return _sum(self.evidence, evidence)
+        return self.evidence.sums([evidence])[0]
 
 
 @cache
 def ranker() -> Ranker:
     """The ranker that is shipped: read once, a value ever after."""
     return Ranker.read(files("isthmus.catalog").joinpath("ranking.json").read_text("utf-8"))
-
-
-def _sum(curves: tuple[Curve, ...], signals: Sequence[float]) -> float:
-    total = 0.0
-    for curve, signal in zip(curves, signals, strict=True):
-        total += curve.worths[bisect_left(curve.steps, signal)]
-    return total
-
-
-def _curves(content: Mapping[str, Mapping[str, list[float]]], names: tuple[str, ...]) -> tuple[Curve, ...]:
-    if unknown := content.keys() - set(names):
-        raise ValueError(f"curves of signals that are not measured: {', '.join(sorted(unknown))}")
-    curves = {name: Curve(tuple(each["steps"]), tuple(each["worths"])) for name, each in content.items()}
-    if wrong := [name for name, each in curves.items() if len(each.worths) != len(each.steps) + 1]:
-        raise ValueError(f"as many worths as steps, and one more, are needed: {', '.join(wrong)}")
-    return tuple(curves.get(name, Curve()) for name in names)

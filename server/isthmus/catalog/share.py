@@ -19,12 +19,15 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
 
-from isthmus.catalog.reading import Field, Reading
+from isthmus.catalog.reading import HEAD, Field, Reading
 from isthmus.catalog.terms import ACTIONS, Analyzer
 from isthmus.catalog.tuning import Tuning
+from isthmus.catalog.vectors import CODE_BYTES, DIMENSIONS, Vectors, code, length, shrunk, unpacked, vectors
 from isthmus.model import Operation
 
 _ACTIONS = tuple(ACTIONS)
+_TITLE, _TEXT = int(Field.NAME | Field.FIRST), int(HEAD | Field.DESCRIPTION)
+_ABOUT_MOST, _ABOUT = 6, 3  # what a term counts for there, against one of a parameter's name
 _COUNTS = 8  # numbers of an operation's `facts` that come before its groups of terms
 
 
@@ -60,11 +63,14 @@ class Share:
     masks: array[int]  # H: the fields that each stands in
     tells: array[int]  # I: by operation, where its `facts` begin, and the end of all
     facts: array[int]  # I: see `facts_of`
+    vectors: array[int]  # b: `DIMENSIONS` numbers for each operation, which say what it is about
+    lengths: array[float]  # f: how long each of these vectors is
+    codes: array[int]  # B: `CODE_BYTES` for each operation, the code of its vector
 
     @classmethod
     def read(cls, operations: Sequence[Operation], tuning: Tuning | None = None) -> Share:
         """The share of these operations: a thousand take some 0.3 s."""
-        return _Reader(tuning or Tuning()).share(operations)
+        return _Reader(tuning or Tuning(), vectors() if operations else Vectors()).share(operations)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -86,6 +92,16 @@ class Share:
     def actions(self, place: int) -> int:
         """What an operation does, as bits in the order of `ACTIONS`."""
         return self.facts[self.tells[place]]
+
+    def vector(self, place: int) -> tuple[array[int], float]:
+        """What an operation is about, and how long that vector is."""
+        begin = place * DIMENSIONS
+        return self.vectors[begin : begin + DIMENSIONS], self.lengths[place]
+
+    def coded(self) -> Iterator[int]:
+        """The codes of the vectors of all operations."""
+        codes = self.codes.tobytes()
+        return (int.from_bytes(codes[at : at + CODE_BYTES]) for at in range(0, len(codes), CODE_BYTES))
 
     def facts_of(self, place: int, upstream: str, numbering: Sequence[int]) -> Facts:
         """The facts of an operation, its terms as `numbering` numbers them.
@@ -157,12 +173,18 @@ class Share:
             and _divides(self.tells, len(self), len(self.facts))
             and len(self.places) == len(self.worths)
             and len(self.numbers) == len(self.masks)
+            and len(self.vectors) == len(self) * DIMENSIONS
+            and len(self.lengths) == len(self)
+            and len(self.codes) == len(self) * CODE_BYTES
             and max(self.places, default=-1) < len(self)
             and max(self.numbers, default=-1) < many
         )
 
 
-_ARRAYS = tuple((each.name, {"worths": "f", "masks": "H"}.get(each.name, "I")) for each in fields(Share)[2:])
+_ARRAYS = tuple(
+    (each.name, {"worths": "f", "masks": "H", "vectors": "b", "lengths": "f", "codes": "B"}.get(each.name, "I"))
+    for each in fields(Share)[2:]
+)
 """The arrays of a share, in the order in which they are packed, with their types."""
 
 
@@ -175,7 +197,7 @@ def _divides(borders: array[int], parts: int, whole: int) -> bool:
 class _Reader:
     """Reads operations one after the other, and numbers their terms as they come."""
 
-    def __init__(self, tuning: Tuning) -> None:
+    def __init__(self, tuning: Tuning, words: Vectors) -> None:
         self._analyzer = Analyzer()
         self._k1 = tuning.k1
         self._weightings = {int(part): weighting for part, weighting in tuning.fields.items()}
@@ -184,6 +206,9 @@ class _Reader:
         self._worths: list[array[float]] = []
         self._starts, self._numbers, self._masks = array("I", [0]), array("I"), array("H")
         self._tells, self._facts = array("I", [0]), array("I")
+        self._words = words
+        self._lanes: list[tuple[int, int]] = []  # by term, its vector and what it counts for
+        self._vectors, self._lengths, self._codes = array("b"), array("f"), array("B")
 
     def share(self, operations: Sequence[Operation]) -> Share:
         for place, operation in enumerate(operations):
@@ -205,6 +230,9 @@ class _Reader:
             self._masks,
             self._tells,
             self._facts,
+            self._vectors,
+            self._lengths,
+            self._codes,
         )
 
     def _add(self, place: int, reading: Reading) -> None:
@@ -224,6 +252,21 @@ class _Reader:
         self._numbers.extend(masks)
         self._masks.extend(masks.values())
         self._starts.append(len(self._numbers))
+        self._mean(masks)
+
+    def _mean(self, masks: Mapping[int, int]) -> None:
+        """What an operation is about: the sum of its terms' vectors, by the most important field of each."""
+        sum_of_lanes = counted = 0
+        for number, mask in masks.items():
+            weight = _ABOUT_MOST if mask & _TITLE else _ABOUT if mask & _TEXT else 1 if mask & Field.PARAMETERS else 0
+            lanes, counts = self._lanes[number]
+            sum_of_lanes += lanes * weight
+            counted += counts * weight
+        vector = unpacked(sum_of_lanes, counted)
+        small = shrunk(vector)
+        self._vectors.extend(small)
+        self._lengths.append(length(small))
+        self._codes.frombytes(code(vector).to_bytes(CODE_BYTES))
 
     def _number(self, term: str) -> int:
         number = self._known.get(term)
@@ -231,6 +274,7 @@ class _Reader:
             number = self._known[term] = len(self._known)
             self._places.append(array("I"))
             self._worths.append(array("f"))
+            self._lanes.append((self._words.lanes(term), self._words.length(term)))
         return number
 
     def _told(self, reading: Reading) -> Iterator[int]:

@@ -40,5 +40,7 @@ class Tuning:
     widespread: int = 800  # a related word in more operations than this is not followed: it would find all of them
     crowd: int = 5000  # beside other words, one in more operations than this finds nothing; the second stage counts it
     counted: int = 100  # operations of the first stage that are looked at for how many more match
+    alike: int = 60  # operations that are looked at for being about what the query is about, whatever their words
+    likeness: float = 3.0  # what a likeness of 1 counts for beside the score of the best by words, which is 1
     looked_at: int = 40  # operations that reach the second stage
     comparable: float = 0.5  # an operation with this part of the best score counts as one more that matches

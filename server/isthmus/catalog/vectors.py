@@ -1,0 +1,109 @@
+"""What words mean, as vectors: texts that speak of the same thing in other words point the same way.
+
+`vectors.bin` has a vector for each of some seventeen thousand terms; `tests/search_quality/vectors.py` learns them. The
+vector of a text is the sum of those of its terms. There are a million of those sums in a large catalog, so a term's
+vector is one big integer, with a lane of 32 bits for each dimension: adding two of them adds all their lanes at once.
+
+Texts that point the same way have *codes* that differ in few bits, which a search counts for all operations in less
+than a millisecond. A code has a bit for the sign of each dimension, and of the sums and differences of pairs of them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from operator import add, mul, sub
+
+DIMENSIONS = 128
+CODE_BYTES = DIMENSIONS * 2 // 8
+
+_LANE = 4  # bytes; a text would need a million terms to fill one
+_ZERO = 128  # what stands for zero in the file, and in a lane
+_LARGEST = 127
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """The vectors of terms: a row each, of a byte for its length, which is what it counts for, and one a dimension."""
+
+    rows: Mapping[str, int] = field(default_factory=dict)
+    content: bytes = b""
+
+    @classmethod
+    def read(cls, content: bytes) -> Vectors:
+        """The vectors of such a file: a line of JSON, a list of terms, and their rows.
+
+        Raises:
+            ValueError: it is none.
+        """
+        head, _, body = content.partition(b"\n")
+        terms = json.loads(head)
+        if len(body) != len(terms) * (DIMENSIONS + 1):
+            raise ValueError(f"{len(terms)} vectors of {DIMENSIONS} dimensions do not take {len(body)} bytes")
+        return cls({term: row for row, term in enumerate(terms)}, body)
+
+    def lanes(self, term: str) -> int:
+        """The vector of a term, as an integer to add up; 0 where it has none."""
+        row = self.rows.get(term)
+        if row is None:
+            return 0
+        at = row * (DIMENSIONS + 1)
+        length, *values = self.content[at : at + DIMENSIONS + 1]
+        return int.from_bytes(array("I", values).tobytes(), sys.byteorder) * length
+
+    def length(self, term: str) -> int:
+        """What a term counts for, from 0 to 255; 0 where it has no vector."""
+        row = self.rows.get(term)
+        return 0 if row is None else self.content[row * (DIMENSIONS + 1)]
+
+    def of(self, weights: Iterable[tuple[str, int]]) -> list[int]:
+        """The vector of a text of these terms, each with what it counts for in it."""
+        lanes = counted = 0
+        for term, weight in weights:
+            lanes += self.lanes(term) * weight
+            counted += self.length(term) * weight
+        return unpacked(lanes, counted)
+
+
+@cache
+def vectors() -> Vectors:
+    """The vectors that are shipped: read once, a value ever after."""
+    return Vectors.read(files("isthmus.catalog").joinpath("vectors.bin").read_bytes())
+
+
+def unpacked(lanes: int, counted: int) -> list[int]:
+    """The sum in each lane; `counted` is the sum of what its terms count for."""
+    values = array("I")
+    values.frombytes(lanes.to_bytes(DIMENSIONS * _LANE, sys.byteorder))
+    zero = counted * _ZERO
+    return [value - zero for value in values]
+
+
+def code(vector: Sequence[float]) -> int:
+    """The signs of a vector, of `CODE_BYTES` bytes less one bit: so the number of bits that differ fits a byte."""
+    low, high = vector[: DIMENSIONS // 2], vector[DIMENSIONS // 2 :]
+    signs = (*vector, *map(add, low, high), *map(sub, low[1:], high[1:]))
+    return int("".join(["1" if each > 0 else "0" for each in signs]), 2)
+
+
+def shrunk(vector: Sequence[int]) -> array[int]:
+    """A vector of the same direction in signed bytes."""
+    largest = max(map(abs, vector)) or 1
+    return array("b", [round(each * _LARGEST / largest) for each in vector])
+
+
+def length(vector: Sequence[float]) -> float:
+    """How long a vector is."""
+    return math.sqrt(sum(map(mul, vector, vector)))
+
+
+def unit(vector: Sequence[float]) -> list[float]:
+    """A vector of the same direction and of length one; that of nothing is zero."""
+    whole = length(vector) or 1.0
+    return [each / whole for each in vector]

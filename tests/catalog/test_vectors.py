@@ -1,0 +1,48 @@
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.catalog.terms import stem
+from isthmus.catalog.vectors import CODE_BYTES, DIMENSIONS, Vectors, code, length, shrunk, unit, vectors
+
+ROW = st.tuples(st.integers(0, 255), st.lists(st.integers(1, 255), min_size=DIMENSIONS, max_size=DIMENSIONS))
+
+
+def likeness(one: str, other: str) -> float:
+    sides = (unit(vectors().of((stem(word), 1) for word in text.split())) for text in (one, other))
+    return sum(first * second for first, second in zip(*sides, strict=True))
+
+
+@given(st.lists(ROW, min_size=1, max_size=5), st.lists(st.integers(0, 6), min_size=5, max_size=5))
+def test_the_vector_of_a_text_is_the_sum_of_those_of_its_terms(
+    rows: list[tuple[int, list[int]]], weights: list[int]
+) -> None:
+    terms = [f"t{n}" for n in range(len(rows))]
+    read = Vectors.read(json.dumps(terms).encode() + b"\n" + b"".join(bytes([size, *row]) for size, row in rows))
+    weighed = list(zip(terms, rows, weights, strict=False))
+    expected = [sum(size * weight * (row[n] - 128) for _, (size, row), weight in weighed) for n in range(DIMENSIONS)]
+    assert read.of([*((term, weight) for term, _, weight in weighed), ("unknown", 3)]) == expected
+
+
+@given(st.lists(st.integers(-(10**6), 10**6), min_size=DIMENSIONS, max_size=DIMENSIONS))
+def test_a_vector_in_signed_bytes_points_the_same_way_and_has_a_code(vector: list[int]) -> None:
+    small = shrunk(vector)
+    assert max(map(abs, small)) in (0, 127)
+    assert 0 <= code(vector) < 2 ** (8 * CODE_BYTES)
+    assert (code(vector) ^ code([each * 2 for each in vector])).bit_count() == 0
+    if any(vector):
+        assert sum(a * b for a, b in zip(unit(vector), unit(small), strict=True)) > 0.99
+        assert math.isclose(length(unit(vector)), 1)
+
+
+def test_words_that_mean_the_same_are_more_alike_than_others() -> None:
+    assert likeness("film", "movie") > likeness("film", "invoice") + 0.2
+    assert likeness("remove a repository", "delete repo") > likeness("remove a repository", "list payments") + 0.2
+
+
+def test_a_file_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 vectors of 128 dimensions do not take 5 bytes"):
+        Vectors.read(b'["a"]\n12345')
