@@ -20,6 +20,7 @@ are made of `_numbers`.
 from __future__ import annotations
 
 import difflib
+import heapq
 import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -275,8 +276,7 @@ class Index:
 
 def _best_first(scores: Sequence[float], many: int) -> Iterator[int]:
     """The places that have a score, the best first. Who takes no more than `many` has the others never sorted."""
-    known = sorted(filter(None, scores))
-    least = known[-many] if len(known) > many else 0.0
+    least = min(heapq.nlargest(many, scores), default=0.0)
     near = [place for place, score in enumerate(scores) if score >= least and score]
     near.sort(key=scores.__getitem__, reverse=True)
     yield from near
