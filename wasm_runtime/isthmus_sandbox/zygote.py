@@ -78,6 +78,7 @@ class Zygote:
         self._control = control
         self._nothing = nothing
         self._workers: dict[int, int] = {}  # process ids, by the server's id
+        self._numbers: dict[int, int] = {}  # the same, the other way round
         self._me = os.getpid()
         self._guest = Guest(
             Path(orders.compiled),
@@ -95,19 +96,21 @@ class Zygote:
         gc.freeze()
 
     def live(self) -> None:
-        """Fork, kill and reap, until the server hangs up."""
+        """Fork, kill and reap, until the server hangs up. An order waits for the end of one worker at most."""
         woken, waker = socket.socketpair()
         woken.setblocking(False)
         waker.setblocking(False)
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _signal, _frame: None)
+        owing = False  # whether a worker may have ended that is not reaped
         while True:
-            ready, _, _ = select.select([self._control, woken], [], [])
+            ready, _, _ = select.select([self._control, woken], [], [], 0 if owing else None)
             if woken in ready:
                 woken.recv(MESSAGE_BYTES)
-                self._reap()
+                owing = True
             if self._control in ready:
                 self._obey()
+            owing = owing and self._reap()
 
     def _obey(self) -> None:
         text, descriptors, _, _ = socket.recv_fds(self._control, MESSAGE_BYTES, 2)
@@ -127,16 +130,21 @@ class Zygote:
         else:
             if process == 0:
                 self._become_worker(*descriptors, warm=warm, behind=behind)
-            self._workers[worker] = process
+            self._workers[worker], self._numbers[process] = process, worker
         for descriptor in descriptors:
             os.close(descriptor)
 
-    def _reap(self) -> None:
-        for worker, process in list(self._workers.items()):
-            reaped, status = os.waitpid(process, os.WNOHANG)
-            if reaped:
-                del self._workers[worker]
-                self._tell({"gone": worker, "status": os.waitstatus_to_exitcode(status)})
+    def _reap(self) -> bool:
+        """Reap one worker, if one has ended: that takes the kernel up to milliseconds. Gives whether one had."""
+        if not self._numbers:
+            return False
+        process, status = os.waitpid(-1, os.WNOHANG)
+        if not process:
+            return False
+        worker = self._numbers.pop(process)
+        del self._workers[worker]
+        self._tell({"gone": worker, "status": os.waitstatus_to_exitcode(status)})
+        return True
 
     def _tell(self, message: dict[str, Any]) -> None:
         try:
