@@ -60,12 +60,13 @@ class Forest:
         if sys.byteorder == "big":
             ones.reverse()
         every = sum(ones)
+        columns = list(zip(*rows, strict=True))
         lowest: dict[int, tuple[list[float], list[int]]] = {}
 
         def worth(node: Node, standing: int) -> int:
             found = lowest.get(node.number)
             if found is None:
-                found = lowest[node.number] = _lowest([row[node.number] for row in rows], ones)
+                found = lowest[node.number] = _lowest(columns[node.number], ones)
             values, lanes = found
             below = standing & lanes[bisect_right(values, node.threshold)]
             above = standing ^ below
