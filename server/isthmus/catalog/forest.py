@@ -55,6 +55,8 @@ class Forest:
 
     def sums(self, rows: Sequence[Sequence[float]]) -> list[float]:
         """What all trees are worth together, for each row."""
+        if not rows:
+            return []
         count = len(rows)
         ones = [1 << 8 * _LANE * row for row in range(count)]
         if sys.byteorder == "big":
