@@ -40,7 +40,7 @@ TREES = {
 }  # fmt: skip
 RANKED = {
     **TREES, "objective": "lambdarank", "lambdarank_truncation_level": 10,
-    "num_leaves": 8, "learning_rate": 0.08, "min_data_in_leaf": 80, "num_iterations": 120,
+    "num_leaves": 8, "learning_rate": 0.1, "min_data_in_leaf": 80, "num_iterations": 90,
 }  # fmt: skip
 CONVINCED = {
     **TREES, "objective": "binary",

@@ -13,15 +13,14 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 _LANE = 4  # bytes
 _UNIT = 1e-5  # what leaves are worth is counted in these
 _MOST = 2**31 * _UNIT  # what the leaves of all trees may be worth together, for a lane to hold it
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """A question; what follows where the number is at most the threshold, and where not: a question or a worth."""
 
     number: int
@@ -66,17 +65,18 @@ class Forest:
         lowest: dict[int, tuple[list[float], list[int]]] = {}
 
         def worth(node: Node, standing: int) -> int:
-            found = lowest.get(node.number)
+            number, threshold, under, over = node
+            found = lowest.get(number)
             if found is None:
-                found = lowest[node.number] = _lowest(columns[node.number], ones)
+                found = lowest[number] = _lowest(columns[number], ones)
             values, lanes = found
-            below = standing & lanes[bisect_right(values, node.threshold)]
+            below = standing & lanes[bisect_right(values, threshold)]
             above = standing ^ below
             total = 0
             if below:
-                total += below * node.below if isinstance(node.below, int) else worth(node.below, below)
+                total = below * under if isinstance(under, int) else worth(under, below)
             if above:
-                total += above * node.above if isinstance(node.above, int) else worth(node.above, above)
+                total += above * over if isinstance(over, int) else worth(over, above)
             return total
 
         sums = array("I")

@@ -25,7 +25,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
 
 from isthmus.catalog.question import Question, Wanted
 from isthmus.catalog.ranking import Candidate, Entries, Ranker, Signals, Word, ranker
@@ -33,7 +33,7 @@ from isthmus.catalog.share import Share
 from isthmus.catalog.terms import ACTIONS, stem
 from isthmus.catalog.thesaurus import SAME, Thesaurus, thesaurus
 from isthmus.catalog.tuning import Tuning
-from isthmus.catalog.vectors import CODE_BYTES, Vectors, code, unit, vectors
+from isthmus.catalog.vectors import Codes, Vectors, code, unit, vectors
 from isthmus.model import Operation
 
 Allowed = Callable[[Operation], bool]
@@ -72,15 +72,15 @@ class Index:
     """An immutable search structure. Build one for each catalog; any number of threads may search it."""
 
     __slots__ = (
-        "_actions", "_codes", "_entries", "_held", "_numbers", "_operations", "_ranker", "_rarity", "_related",
-        "_shares", "_sizes", "_spellings", "_thesaurus", "_tuning", "_vectors",
+        "_actions", "_codes", "_entries", "_firsts", "_held", "_numbers", "_operations", "_ranker", "_rarity",
+        "_related", "_shares", "_sizes", "_spellings", "_thesaurus", "_tuning", "_vectors", "_worths_of_actions",
     )  # fmt: skip
 
     def __init__(self, parts: Sequence[Part], tuning: Tuning, learned: Learned) -> None:
         self._shares = tuple(share for _, share in parts)
         self._operations = tuple(chain.from_iterable(operations for operations, _ in parts))
         self._tuning, self._thesaurus, self._vectors, self._ranker = tuning, *learned
-        self._codes = tuple(chain.from_iterable(share.coded() for share in self._shares))
+        self._codes = Codes(b"".join(share.codes for share in self._shares))
         self._numbers: dict[str, int] = {}
         self._held: list[list[tuple[int, int]]] = []
         numberings = [self._numbered(which, share) for which, share in enumerate(self._shares)]
@@ -88,7 +88,9 @@ class Index:
         self._rarity = [self._rare(size) for size in self._sizes]
         upstreams = [operation.upstream for operation in self._operations]
         self._entries = Entries(self._shares, numberings, self._rarity, upstreams)
+        self._firsts = list(accumulate(map(len, self._shares), initial=0))
         self._actions = self._by_action()
+        self._worths_of_actions: dict[frozenset[str], list[float]] = {}
         self._related = self._relate()
         self._spellings = self._by_letter()
 
@@ -231,7 +233,7 @@ class Index:
             return list(islice((place for place in places if self._fits(place, upstream, allowed)), many))
 
         best = first(_best_first(scores, number), number)
-        alike = first(_most_alike(code(about[0]), self._codes), self._tuning.alike) if any(about[0]) else []
+        alike = first(self._codes.most_alike(code(about[0])), self._tuning.alike) if any(about[0]) else []
         whole = scores[best[0]] if best else 1.0
         found = [
             Candidate(place, scores[place], self._entries.likeness(place, about[0]))
@@ -246,19 +248,25 @@ class Index:
         return (upstream is None or operation.upstream == upstream) and (not allowed or allowed(operation))
 
     def _scores(self, question: Question, words: list[Word]) -> list[float]:
-        parts = [[0.0] * len(share) for share in self._shares]
+        scores = list(self._acting(frozenset(question.actions)))
         for number, factor in self._factors(words).items():
             for which, local in self._held[number]:
-                part = parts[which]
+                first = self._firsts[which]
                 for place, worth in self._shares[which].standing(local):
-                    part[place] += worth * factor
-        scores = list(chain.from_iterable(parts))
-        for action in set(question.actions):
-            places = self._actions[action]
-            worth = self._tuning.action * self._rare(len(places))
-            for place in places:
-                scores[place] += worth
+                    scores[first + place] += worth * factor
         return scores
+
+    def _acting(self, actions: frozenset[str]) -> list[float]:
+        """What each operation is worth for doing what these verbs mean; worked out when it is first asked for."""
+        acting = self._worths_of_actions.get(actions)
+        if acting is None:
+            acting = [0.0] * len(self)
+            for action in actions:
+                worth = self._tuning.action * self._rare(len(self._actions[action]))
+                for place in self._actions[action]:
+                    acting[place] += worth
+            self._worths_of_actions[actions] = acting
+        return acting
 
     def _factors(self, words: list[Word]) -> dict[int, float]:
         """What each term, those of the query and those that these suggest, multiplies its worths by."""
@@ -283,13 +291,3 @@ def _best_first(scores: Sequence[float], many: int) -> Iterator[int]:
     far = [place for place, score in enumerate(scores) if 0 < score < least]
     far.sort(key=scores.__getitem__, reverse=True)
     yield from far
-
-
-def _most_alike(wanted: int, codes: Sequence[int]) -> Iterator[int]:
-    """The places of codes, those that differ in the fewest bits first. The bits are counted, not compared, in C."""
-    differing = bytes(map(int.bit_count, map(wanted.__xor__, codes)))
-    for bits in range(8 * CODE_BYTES):
-        place = differing.find(bits)
-        while place >= 0:
-            yield place
-            place = differing.find(bits, place + 1)

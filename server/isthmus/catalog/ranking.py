@@ -314,16 +314,16 @@ class Signals:
             hits = near.get(number)
             if hits is None:
                 continue
-            worth = closest[number] * rarity[number]
-            for which, part in enumerate(_WEIGHED):
-                if mask & part:
-                    own[which] += worth
+            worth, (weighed, agreeing) = closest[number] * rarity[number], _parts_of(mask)
+            for which in weighed:
+                own[which] += worth
             if mask & _IN_HEAD and closest[number] == 1.0:
                 rarest = max(rarest, rarity[number])
-            for found, part in zip(fields, _AGREEING, strict=True):
-                if mask & part:
-                    for index, close in hits:
-                        found[index] = max(found[index], close)
+            for which in agreeing:
+                found = fields[which]
+                for index, close in hits:
+                    if close > found[index]:
+                        found[index] = close
         whole = self._entries.weights(place)
         missing = [(all_of - part) / self._unheard for all_of, part in zip(whole, own, strict=True)]
         signals = [
@@ -414,6 +414,15 @@ class Signals:
             max(own - first for own, first in zip(near, best, strict=True)),
             sum(near) / len(near),
         ]
+
+
+@cache
+def _parts_of(mask: int) -> tuple[list[int], list[int]]:
+    """Which of the parts that are weighed, and of those that may agree, a term in these fields stands in."""
+    return (
+        [which for which, part in enumerate(_WEIGHED) if mask & part],
+        [which for which, part in enumerate(_AGREEING) if mask & part],
+    )
 
 
 def _share(weights: list[float]) -> list[float]:

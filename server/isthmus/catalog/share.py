@@ -98,11 +98,6 @@ class Share:
         begin = place * DIMENSIONS
         return self.vectors[begin : begin + DIMENSIONS], self.lengths[place]
 
-    def coded(self) -> Iterator[int]:
-        """The codes of the vectors of all operations."""
-        codes = self.codes.tobytes()
-        return (int.from_bytes(codes[at : at + CODE_BYTES]) for at in range(0, len(codes), CODE_BYTES))
-
     def facts_of(self, place: int, upstream: str, numbering: Sequence[int]) -> Facts:
         """The facts of an operation, its terms as `numbering` numbers them.
 

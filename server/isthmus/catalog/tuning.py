@@ -37,10 +37,10 @@ class Tuning:
     action: float = 0.4  # what a verb counts for that means the same as the query's
     same: float = 0.5  # what a word's synonym counts for, as a part of its closeness
     suggested: float = 0.3  # and a word that it merely suggests
-    widespread: int = 800  # a related word in more operations than this is not followed: it would find all of them
-    crowd: int = 5000  # beside other words, one in more operations than this finds nothing; the second stage counts it
-    counted: int = 100  # operations of the first stage that are looked at for how many more match
-    alike: int = 60  # operations that are looked at for being about what the query is about, whatever their words
+    widespread: int = 100  # a related word in more operations than this is not followed: it would find all of them
+    crowd: int = 1500  # beside other words, one in more operations than this finds nothing; the second stage counts it
+    counted: int = 64  # operations of the first stage that are looked at for how many more match
+    alike: int = 30  # operations that are looked at for being about what the query is about, whatever their words
     likeness: float = 3.0  # what a likeness of 1 counts for beside the score of the best by words, which is 1
-    looked_at: int = 40  # operations that reach the second stage
+    looked_at: int = 26  # operations that reach the second stage
     comparable: float = 0.5  # an operation with this part of the best score counts as one more that matches
