@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.catalog.terms import stem
-from isthmus.catalog.vectors import CODE_BYTES, DIMENSIONS, Vectors, code, length, shrunk, unit, vectors
+from isthmus.catalog.vectors import CODE_BYTES, DIMENSIONS, Codes, Vectors, code, length, shrunk, unit, vectors
 
 ROW = st.tuples(st.integers(0, 255), st.lists(st.integers(1, 255), min_size=DIMENSIONS, max_size=DIMENSIONS))
 
@@ -36,6 +36,15 @@ def test_a_vector_in_signed_bytes_points_the_same_way_and_has_a_code(vector: lis
     if any(vector):
         assert sum(a * b for a, b in zip(unit(vector), unit(small), strict=True)) > 0.99
         assert math.isclose(length(unit(vector)), 1)
+
+
+CODE = st.integers(0, 2 ** (8 * CODE_BYTES) - 1)
+
+
+@given(st.lists(CODE, max_size=40) | st.lists(st.sampled_from([0, 1, 3, 2**255 - 1]), max_size=40), CODE)
+def test_the_most_alike_differ_in_the_fewest_bits_and_come_in_their_order(codes: list[int], wanted: int) -> None:
+    found = list(Codes(b"".join(each.to_bytes(CODE_BYTES) for each in codes)).most_alike(wanted))
+    assert found == sorted(range(len(codes)), key=lambda place: (codes[place] ^ wanted).bit_count())
 
 
 def test_words_that_mean_the_same_are_more_alike_than_others() -> None:
