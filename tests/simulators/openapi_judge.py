@@ -9,14 +9,14 @@ openapi-core has faults of its own; `openapi_faults` tells them by their cause i
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
+from isthmus.mock.judge import CoreRequest, CoreResponse, cookies, spoken
 from tests.simulators.openapi_service import Recorded
 
 
@@ -29,32 +29,12 @@ class Complaint:
 
 
 @dataclass
-class _Request:
-    """A recorded request, as openapi-core wants to see it."""
-
-    host_url: str
-    path: str
-    method: str
-    content_type: str
-    body: bytes | None
-    parameters: Any = field(repr=False)
-
-
-@dataclass
-class _Response:
-    status_code: int
-    content_type: str
-    headers: Any
-    data: bytes
-
-
-@dataclass
 class Judge:
     """One document, as openapi-core reads it. `origin` is where the requests went."""
 
     root: Mapping[str, Any]
     origin: str
-    spoken: tuple[list[str], list[str]] | None = field(default=None, repr=False)  # of the whole document
+    spoken: dict[str, Any] | None = field(default=None, repr=False)  # of the whole document
 
     def of_path(self, path: str) -> Judge:
         """The same judge, of one path only: openapi-core tries all of them, which takes a second for 10,000."""
@@ -83,15 +63,15 @@ class Judge:
         """Everything that is wrong with the answer to a request."""
         from werkzeug.datastructures import Headers
 
-        response = _Response(status, headers.get("content-type", ""), Headers(dict(headers)), content)
+        response = CoreResponse(status, headers.get("content-type", ""), Headers(dict(headers)), content)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return [_told(error) for error in self._app.iter_response_errors(self._request(recorded), response)]
 
     @cached_property
-    def _spoken(self) -> tuple[list[str], list[str]]:
-        """The media types that are JSON, and the formats."""
-        return self.spoken or (_json_types(self.root), _formats(self.root))
+    def _spoken(self) -> dict[str, Any]:
+        """What openapi-core has to be told of the whole document."""
+        return self.spoken or spoken(self.root)
 
     @cached_property
     def _app(self) -> Any:
@@ -105,16 +85,15 @@ class Judge:
         config = Config(
             spec_validator_cls=None,
             request_unmarshaller_cls=V30RequestParametersUnmarshaller if old else V31RequestParametersUnmarshaller,
-            extra_media_type_deserializers=dict.fromkeys(self._spoken[0], _json),
-            extra_format_unmarshallers=dict.fromkeys(self._spoken[1], _unchanged),
+            **self._spoken,
         )
         return OpenAPI.from_dict(dict(self.root), config=config)
 
-    def _request(self, recorded: Recorded) -> _Request:
+    def _request(self, recorded: Recorded) -> CoreRequest:
         from openapi_core.datatypes import RequestParameters
         from werkzeug.datastructures import Headers, ImmutableMultiDict
 
-        request = _Request(
+        request = CoreRequest(
             self.origin,
             recorded.path,
             recorded.method.lower(),
@@ -123,13 +102,13 @@ class Judge:
             RequestParameters(
                 query=ImmutableMultiDict(recorded.pairs),
                 header=Headers(dict(recorded.headers)),
-                cookie=ImmutableMultiDict(_cookies(recorded)),
+                cookie=ImmutableMultiDict(cookies(recorded.headers)),
             ),
         )
         request.parameters.path = self._path_values(request)
         return request
 
-    def _path_values(self, request: _Request) -> dict[str, str]:
+    def _path_values(self, request: CoreRequest) -> dict[str, str]:
         """What stands in the places of the path, each decoded by itself: an escaped slash is no separator."""
         from openapi_core.templating.paths.exceptions import PathError
         from openapi_core.templating.paths.finders import APICallPathFinder
@@ -154,39 +133,3 @@ def _told(error: BaseException) -> str:
         texts.append(f"{type(cause).__name__}: {cause}"[:400])
         cause = cause.__cause__
     return " <- ".join(texts)
-
-
-def _cookies(recorded: Recorded) -> list[tuple[str, str]]:
-    pairs = [pair.strip().partition("=") for pair in recorded.headers.get("cookie", "").split(";") if pair.strip()]
-    return [(unquote(name), unquote(value)) for name, _, value in pairs]
-
-
-def _nodes(root: Any) -> Iterator[Mapping[str, Any]]:
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Mapping):
-            yield node
-            stack.extend(node.values())
-        elif isinstance(node, list):
-            stack.extend(node)
-
-
-def _formats(root: Any) -> list[str]:
-    """Every format of a document: those that openapi-core does not know would be errors."""
-    return sorted({node["format"] for node in _nodes(root) if isinstance(node.get("format"), str)})
-
-
-def _json_types(root: Any) -> list[str]:
-    """The media types that are written in JSON: openapi-core knows two by itself."""
-    found = {media for node in _nodes(root) if isinstance(node.get("content"), Mapping) for media in node["content"]}
-    plain = {str(media).partition(";")[0].strip().lower() for media in found}
-    return sorted({media for media in plain if media.endswith("+json")} | {"application/json"})
-
-
-def _json(value: bytes, **_: str) -> Any:
-    return json.loads(value)
-
-
-def _unchanged(value: Any) -> Any:
-    return value

@@ -25,7 +25,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, islice
+from itertools import chain, islice
 
 from isthmus.catalog.question import Question, Wanted
 from isthmus.catalog.ranking import Candidate, Entries, Ranker, Signals, Word, ranker
@@ -72,7 +72,7 @@ class Index:
     """An immutable search structure. Build one for each catalog; any number of threads may search it."""
 
     __slots__ = (
-        "_actions", "_codes", "_entries", "_firsts", "_held", "_numbers", "_operations", "_ranker", "_rarity",
+        "_actions", "_codes", "_entries", "_held", "_numbers", "_operations", "_ranker", "_rarity",
         "_related", "_shares", "_sizes", "_spellings", "_thesaurus", "_tuning", "_vectors", "_worths_of_actions",
     )  # fmt: skip
 
@@ -88,7 +88,6 @@ class Index:
         self._rarity = [self._rare(size) for size in self._sizes]
         upstreams = [operation.upstream for operation in self._operations]
         self._entries = Entries(self._shares, numberings, self._rarity, upstreams)
-        self._firsts = list(accumulate(map(len, self._shares), initial=0))
         self._actions = self._by_action()
         self._worths_of_actions: dict[frozenset[str], list[float]] = {}
         self._related = self._relate()
@@ -251,7 +250,7 @@ class Index:
         scores = list(self._acting(frozenset(question.actions)))
         for number, factor in self._factors(words).items():
             for which, local in self._held[number]:
-                first = self._firsts[which]
+                first = self._entries.firsts[which]
                 for place, worth in self._shares[which].standing(local):
                     scores[first + place] += worth * factor
         return scores

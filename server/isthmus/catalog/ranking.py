@@ -101,10 +101,11 @@ class Agreement:
 class Entries:
     """What the shares of an index say of each operation, by its place among all, in the terms of the index.
 
-    `numberings` give the terms of each share their numbers in the index, whose rarity is `rarity`.
+    `numberings` give the terms of each share their numbers in the index, whose rarity is `rarity`. `firsts` has the
+    place of the first operation of each share, and the end of all.
     """
 
-    __slots__ = ("_firsts", "_numberings", "_rarity", "_shares", "_upstreams", "_weighed")
+    __slots__ = ("_numberings", "_rarity", "_shares", "_upstreams", "_weighed", "firsts")
 
     def __init__(
         self,
@@ -114,11 +115,11 @@ class Entries:
         upstreams: Sequence[str],
     ) -> None:
         self._shares, self._numberings, self._rarity, self._upstreams = shares, numberings, rarity, upstreams
-        self._firsts = list(accumulate(map(len, shares), initial=0))
+        self.firsts = list(accumulate(map(len, shares), initial=0))
         self._weighed: dict[int, tuple[list[float], float]] = {}
 
     def __len__(self) -> int:
-        return self._firsts[-1]
+        return self.firsts[-1]
 
     def of(self, place: int) -> Iterator[tuple[int, int]]:
         """The terms and fields of one operation."""
@@ -146,8 +147,8 @@ class Entries:
         return self._weigh(place)[1]
 
     def _at(self, place: int) -> tuple[Share, Sequence[int], int]:
-        which = bisect_right(self._firsts, place) - 1
-        return self._shares[which], self._numberings[which], place - self._firsts[which]
+        which = bisect_right(self.firsts, place) - 1
+        return self._shares[which], self._numberings[which], place - self.firsts[which]
 
     def _weigh(self, place: int) -> tuple[list[float], float]:
         """Worked out when an operation is first a candidate: few ever are."""

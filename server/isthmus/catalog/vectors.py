@@ -87,7 +87,7 @@ def unpacked(lanes: int, counted: int) -> list[int]:
 
 
 def code(vector: Sequence[float]) -> int:
-    """The signs of a vector, of `CODE_BYTES` bytes less one bit: so the number of bits that differ fits a byte."""
+    """The signs of a vector, and of sums and differences of its pairs, as an integer of `CODE_BYTES` bytes."""
     low, high = vector[: DIMENSIONS // 2], vector[DIMENSIONS // 2 :]
     signs = (*vector, *map(add, low, high), *map(sub, low[1:], high[1:]))
     return int("".join(["1" if each > 0 else "0" for each in signs]), 2)

@@ -45,7 +45,7 @@ class Message:
 
 
 @dataclass
-class _Request:
+class CoreRequest:
     """A request, as openapi-core wants to see it."""
 
     host_url: str
@@ -57,7 +57,7 @@ class _Request:
 
 
 @dataclass
-class _Response:
+class CoreResponse:
     """A response, as openapi-core wants to see it."""
 
     status_code: int
@@ -85,17 +85,17 @@ class Judge:
         """What is wrong with the JSON answer to a request."""
         from werkzeug.datastructures import Headers
 
-        response = _Response(status, "application/json", Headers(), json.dumps(answer).encode())
+        response = CoreResponse(status, "application/json", Headers(), json.dumps(answer).encode())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             errors = list(self._app(operation).iter_response_errors(self._request(message), response))
         return self._told(error for error in errors if "MediaType" not in type(error).__name__)
 
-    def _request(self, message: Message) -> _Request:
+    def _request(self, message: Message) -> CoreRequest:
         from openapi_core.datatypes import RequestParameters
         from werkzeug.datastructures import Headers, ImmutableMultiDict
 
-        return _Request(
+        return CoreRequest(
             _HOST,
             message.path,
             message.method.lower(),
@@ -104,7 +104,7 @@ class Judge:
             RequestParameters(
                 query=ImmutableMultiDict(parse_qsl(message.query, keep_blank_values=True)),
                 header=Headers(dict(message.headers)),
-                cookie=ImmutableMultiDict(_cookies(message.headers)),
+                cookie=ImmutableMultiDict(cookies(message.headers)),
             ),
         )
 
@@ -121,29 +121,15 @@ class Judge:
         paths = mapping_of(self.root.get("paths"))
         item = _readable(paths.get(path), self.root)
         root = {**self.root, "servers": [{"url": _HOST}], "security": [], "paths": {path.partition("#")[0]: item}}
-        media, formats = self._spoken
-        config = Config(
-            spec_validator_cls=None,
-            extra_media_type_deserializers=dict.fromkeys(media, _json),
-            extra_format_unmarshallers=dict.fromkeys(formats, _unchanged),
-        )
-        return OpenAPI.from_dict(root, config=config)
+        return OpenAPI.from_dict(root, config=Config(spec_validator_cls=None, **self._spoken))
 
     @cached_property
     def _apps(self) -> dict[str, Any]:
         return {}
 
     @cached_property
-    def _spoken(self) -> tuple[list[str], list[str]]:
-        """The media types that are JSON, and the formats, of the whole document."""
-        media, formats = {"application/json"}, set[str]()
-        for node in _nodes(self.root):
-            if isinstance(content := node.get("content"), Mapping):
-                plain = {str(one).partition(";")[0].strip().lower() for one in content}
-                media |= {one for one in plain if one.endswith("+json")}
-            if isinstance(one := node.get("format"), str):
-                formats.add(one)
-        return sorted(media), sorted(formats)
+    def _spoken(self) -> dict[str, Any]:
+        return spoken(self.root)
 
     def _told(self, errors: Iterator[Exception]) -> list[str]:
         return list(dict.fromkeys(filter(None, map(self._sentence, errors))))
@@ -225,9 +211,25 @@ def _nodes(root: Any) -> Iterator[Mapping[str, Any]]:
             stack.extend(node)
 
 
-def _cookies(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+def cookies(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The names and values in the header of that name, decoded."""
     pairs = [pair.strip().partition("=") for pair in headers.get("cookie", "").split(";") if pair.strip()]
     return [(unquote(name), unquote(value)) for name, _, value in pairs]
+
+
+def spoken(root: Any) -> dict[str, Any]:
+    """Settings for openapi-core: the media types of a document that are JSON, and all of its formats."""
+    media, formats = {"application/json"}, set[str]()
+    for node in _nodes(root):
+        if isinstance(content := node.get("content"), Mapping):
+            plain = {str(one).partition(";")[0].strip().lower() for one in content}
+            media |= {one for one in plain if one.endswith("+json")}
+        if isinstance(one := node.get("format"), str):
+            formats.add(one)
+    return {
+        "extra_media_type_deserializers": dict.fromkeys(sorted(media), _json),
+        "extra_format_unmarshallers": dict.fromkeys(sorted(formats), _unchanged),
+    }
 
 
 def _json(value: bytes, **_: str) -> Any:
