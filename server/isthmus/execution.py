@@ -37,6 +37,10 @@ class Caller(Protocol):
         """Whether a call of this name could change the world."""
         ...
 
+    def recall(self, request: Request) -> None:
+        """Note a call that was answered in a server that is gone, and is not performed again."""
+        ...
+
     async def perform(self, request: Request) -> Any:
         """Perform one call and give its value, plain data.
 
@@ -159,8 +163,11 @@ class Execution:
         self.output.extend(step.output for step in steps)
         requests = {request.call: request for step in steps for request in step.requests}
         told = {decode_event(text).call for turn in before.turns for text in turn.events or ()}
-        over = told.union(*(step.cancellations for step in steps), (answer.call for answer in before.undelivered))
+        answered = told.union(answer.call for answer in before.undelivered)
+        over = answered.union(*(step.cancellations for step in steps))
         self._made = len(requests)
+        for call in sorted(answered & requests.keys()):
+            self.caller.recall(requests[call])
         self._unanswered = [request for call, request in requests.items() if call not in over]
         self._events = [Event(answer.call, "value", text=answer.text) for answer in before.undelivered]
 

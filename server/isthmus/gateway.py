@@ -114,7 +114,7 @@ class Gateway:
         operation = await self._resolve(name)
         dry = self._is_dry(operation, terms)
         call = Call(operation, bind(operation, positional, arguments), principal)
-        refusal = await self._refusal(call, recording, number, terms)
+        refusal = terms.renounced(operation, name) or await self._refusal(call, recording, number, terms)
         past = recording.sent(number, operation, call.arguments)
         told, under_way = call, False
         try:

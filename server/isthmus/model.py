@@ -21,8 +21,14 @@ JsonSchema = Mapping[str, Any]
 Location = Literal["argument", "path", "query", "header", "cookie", "body"]
 """Where a parameter travels. `argument` is a tool's argument (MCP); the others are HTTP's."""
 
-UPSTREAM_RESERVED = frozenset({"isthmus", "skills", "upstreams", "call", "search", "help", "save_skill", "simulate"})
+UPSTREAM_RESERVED = frozenset(
+    {"isthmus", "skills", "upstreams", "call", "search", "help", "save_skill", "simulate", "uses"}
+)
 """Names that an upstream may not have: programs use them for something else."""
+
+SIMULATE, USES = "isthmus.simulate", "isthmus.uses"
+RENOUNCING = frozenset({SIMULATE, USES})
+"""The host's operations by which a program gives up a part of what it may do, from there to its end."""
 
 
 class Effect(StrEnum):

@@ -12,6 +12,7 @@ from isthmus.errors import InvalidArguments, NotFound, OutcomeUnknown, Refused, 
 from isthmus.gateway import Gateway
 from isthmus.journal import Ended, Entry, Past, Sent
 from isthmus.model import (
+    USES,
     Answer,
     CallStatus,
     Credential,
@@ -287,3 +288,46 @@ async def test_a_budget_counts_all_the_calls_of_one_execution() -> None:
     with pytest.raises(Refused, match="used up"):
         await house.call("tracker.issues.get", number=3, terms=terms)
     assert (await house.call("tracker.issues.get", number=3, terms=Terms())).value == 3
+
+
+@pytest.mark.parametrize(
+    "names", [["tracker.issues.get"], ["tracker.issues"], ["tracker"], ["tracker.*.get"], ["x", "*"]]
+)
+async def test_what_a_program_says_that_it_uses_it_may_call(names: list[str]) -> None:
+    house = House(issues__get=lambda given: given["number"])
+    terms = Terms()
+    terms.renounce(USES, {"operations": names})
+    assert (await house.call("tracker.issues.get", 7, terms=terms)).value == 7
+
+
+@pytest.mark.parametrize("names", [[], ["tracker.issues.close"], ["tracker.issue"], ["*.issues"], ["issues.get"]])
+async def test_all_else_is_refused_and_nothing_is_sent(names: list[str]) -> None:
+    house = House()
+    terms = Terms()
+    terms.renounce(USES, {"operations": names})
+    with pytest.raises(Refused, match="has said that it uses") as refused:
+        await house.call("tracker.issues.get", 7, terms=terms)
+    assert (names[0] if names else "nothing") in str(refused.value)
+    assert (house.tracker.calls, house.statuses) == ([], ["refused"])
+
+
+async def test_a_program_narrows_what_it_may_do_and_never_widens_it() -> None:
+    house, terms = House(), Terms()
+    for names in (["tracker.issues"], ["tracker.issues.close", "tracker.drop"], ["*"]):
+        terms.renounce(USES, {"operations": names})
+    for name, given in (("tracker.issues.get", [7]), ("tracker.drop", [])):
+        with pytest.raises(Refused, match="has said that it uses"):
+            await house.call(name, *given, terms=terms)
+    terms = Terms()
+    terms.renounce(USES, {"operations": ["tracker.drop"]})
+    with pytest.raises(Refused, match="destructive"):
+        await house.call("tracker.drop", terms=terms)
+
+
+@pytest.mark.parametrize("said", [None, "tracker.*", [7], [""], ["a" * 301], ["a"] * 201])
+def test_what_cannot_be_names_of_operations_is_an_error_and_gives_nothing_up(said: object) -> None:
+    terms = Terms()
+    with pytest.raises(InvalidArguments, match="uses"):
+        terms.renounce(USES, {"operations": said})
+    terms.recall(USES, {"operations": said})
+    assert terms.uses == []

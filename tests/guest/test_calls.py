@@ -28,6 +28,14 @@ def test_simulate_asks_the_host_before_what_comes_after_it_is_sent(box: Sandbox)
     assert [request.operation for request in box.host.requests] == ["isthmus.simulate", "github.issues.close"]
 
 
+def test_uses_names_operations_groups_and_globs_before_what_comes_after_it_is_sent(box: Sandbox) -> None:
+    box.host.answer("isthmus.uses", ("value", None))
+    assert box.value("uses(github.issues.get, github.pulls, 'a.*')\nawait github.issues.get(number=1)")["number"] == 1
+    said, _ = box.host.requests
+    assert said.arguments == {"operations": ["github.issues.get", "github.pulls", "a.*"]}
+    assert sizes(box) == [1, 1]
+
+
 def test_a_call_without_await_gives_its_value_and_says_that_it_was_not_awaited(box: Sandbox) -> None:
     assert box.value("github.issues.get(number=1)['number']") == 1
     assert not box.host.requests[0].awaited

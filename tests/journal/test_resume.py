@@ -95,3 +95,18 @@ def test_a_session_that_cannot_be_rebuilt_goes_on_without_its_variables_and_with
         assert any("it rested for too long" in note for note in report.notes)
 
     in_house(check)
+
+
+@pytest.mark.parametrize("dies_at", range(1, 6))
+@pytest.mark.parametrize("before", ["simulate()", "uses('ledger.get')"])
+def test_what_a_program_gave_up_it_has_not_again_in_the_next_server(in_house: Check, before: str, dies_at: int) -> None:
+    async def check(house: House) -> None:
+        house.book.entries.clear()
+        code = f"{before}\nfor n in range(3):\n    await ledger.get(n=n)\nawait ledger.add(n=9)"
+        if await house.run_until_death(code, dies_at, kept_first=True) is None:
+            [latest] = await house.store.summaries(limit=1)
+            async with house.server() as service:
+                await service.execute("", principal=ALICE, session=latest.execution)
+        assert house.book.entries == []
+
+    in_house(check)

@@ -100,6 +100,14 @@ def helpers(submit: Submit, show: Callable[[object], None]) -> Mapping[str, Any]
         """From here on, what would change the world is not sent, but listed, and answered by an example."""
         return submit("isthmus.simulate", '"isthmus.simulate"', {}, ())
 
+    def uses(*operations: Any) -> Call:
+        """From here on, only these operations can be called: ids, globs, operations or groups of them.
+
+        It narrows what the program may do, for this program, and never widens it.
+        """
+        names = [name_of(each) if isinstance(each, Operation) else settled(each) for each in operations]
+        return submit("isthmus.uses", '"isthmus.uses"', {"operations": names}, ())
+
     def help(subject: Any = None) -> None:  # noqa: A001 (it takes the place of Python's)
         """Explain an operation, or any object of Python, in the output."""
         if isinstance(subject, Operation):
@@ -107,7 +115,7 @@ def helpers(submit: Submit, show: Callable[[object], None]) -> Mapping[str, Any]
         else:
             show(_python_help(subject))
 
-    return {"call": call, "search": search, "simulate": simulate, "help": help}
+    return {"call": call, "search": search, "simulate": simulate, "uses": uses, "help": help}
 
 
 def _python_help(subject: Any) -> str:

@@ -72,7 +72,7 @@ def _summary(run: RunFact, *, named: bool) -> Markup:
     )
 
 
-_SAYS_LITTLE = ("import ", "from ", "#", '"""', "try:", "await simulate()")
+_SAYS_LITTLE = ("import ", "from ", "#", '"""', "try:", "simulate()", "await simulate()", "uses(", "await uses(")
 
 
 def _gist(source: str) -> str:

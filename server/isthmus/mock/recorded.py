@@ -16,15 +16,13 @@ import anyio
 from isthmus.contracts.recorded import RecordedCall, RecordedError, RecordedRun
 from isthmus.errors import UpstreamError
 from isthmus.mock.answers import bound_of, came_from_upstream, error_of
-from isthmus.model import Answer, Call, Credential, Operation, UpstreamSnapshot, UpstreamState, digest
+from isthmus.model import RENOUNCING, Answer, Call, Credential, Operation, UpstreamSnapshot, UpstreamState, digest
 from isthmus.ports import Exchange, Guest, Publish, Sandbox
 from isthmus_sandbox.protocol import Event, Outcome, Program, Request, Step
 from isthmus_sandbox.values import clean
 
 TURN = 1.0
 """Seconds that an answer waits for those that came before it; a program that goes as it went never waits so long."""
-
-_SIMULATE = "isthmus.simulate"  # which does something, and is to be done again
 
 
 @dataclass(slots=True, eq=False)
@@ -198,7 +196,7 @@ class _Host:
         self._calls = run.calls
         self._known: dict[tuple[str, str], list[RecordedCall]] = {}
         for call in run.calls:
-            if call.is_hosts and call.answered and call.operation != _SIMULATE:
+            if call.is_hosts and call.answered and call.operation not in RENOUNCING:
                 self._known.setdefault(_address(call.operation, call.arguments, call.positional), []).append(call)
         self._exchange = exchange
         self._at = 0

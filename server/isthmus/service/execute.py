@@ -15,7 +15,7 @@ from isthmus.errors import InternalError, IsthmusError, Refused
 from isthmus.execution import Execution
 from isthmus.gateway import Gateway
 from isthmus.journal import Began, Entry, Finished, Resumed, Sent, Transcript, transcript_of
-from isthmus.model import Effect, Principal, Question, Reply, Report
+from isthmus.model import RENOUNCING, Effect, Principal, Question, Reply, Report
 from isthmus.ports import Audit, Guest, Sandbox
 from isthmus.preflight import Finding, failure_of
 from isthmus.recording import Recording
@@ -38,9 +38,6 @@ from isthmus.trail import Trail, note_stopped
 from isthmus.turns import aside
 from isthmus_sandbox.protocol import Failure, GuestLost, Outcome, Program, Request, SandboxUnavailable
 from isthmus_sandbox.values import is_large
-
-SIMULATE = "isthmus.simulate"
-"""The host's operation by which a program asks that its writes be simulated from there on."""
 
 MOST_NAMES = 200
 """Variables that a guest tells of at its end (`guest.session`)."""
@@ -449,8 +446,8 @@ class Run:
 
     def writes(self, operation: str) -> bool:
         """Whether a call of this name could change the world."""
-        if operation == SIMULATE:
-            return True  # what comes after it is not sent, so it keeps its place
+        if operation in RENOUNCING:
+            return True  # what comes after it is decided by it, so it keeps its place
         found = self.service.gateway.lookup(operation)
         return found is not None and found.effect is not Effect.READ
 
@@ -465,6 +462,10 @@ class Run:
             if self.pausing.idle:
                 self.pausing.changed()
 
+    def recall(self, request: Request) -> None:
+        """A call that was answered in a server that is gone: what the program gave up by it stays given up."""
+        self.terms.recall(request.operation, request.arguments)
+
     async def ask(self, question: Question) -> Reply:
         """Have a person asked. His time does not count, and what is beside this call goes on."""
         self.questions.add(question.id)
@@ -476,8 +477,8 @@ class Run:
             return await self.service.approvals.ask(question, approver, waits=consent == "later")
 
     async def _performed(self, request: Request) -> Any:
-        if request.operation == SIMULATE:
-            self.terms.simulates = True
+        if request.operation in RENOUNCING:
+            self.terms.renounce(request.operation, request.arguments)
             return None
         if request.operation.startswith("isthmus."):
             simulates = self.terms.simulates or self.service.gateway.policy.simulate

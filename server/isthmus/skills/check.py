@@ -28,7 +28,7 @@ SKILLS = "skills"
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-_HELPERS = frozenset({"call", "search", "help", "save_skill", "simulate"})
+_HELPERS = frozenset({"call", "search", "help", "save_skill", "simulate", "uses"})
 _ERRORS = frozenset(
     name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, IsthmusError)
 )

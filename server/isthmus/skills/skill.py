@@ -15,7 +15,9 @@ MAX_DESCRIPTION = 300
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
-_TAKEN = frozenset({*dir(builtins), "call", "isthmus", "save_skill", "search", "simulate", "skills", "upstreams"})
+_TAKEN = frozenset(
+    {*dir(builtins), "call", "isthmus", "save_skill", "search", "simulate", "skills", "upstreams", "uses"}
+)
 
 
 @dataclass(frozen=True, slots=True)
