@@ -60,9 +60,22 @@ def test_a_value_that_is_known_is_sealed_wherever_it_stands_and_however_it_is_wr
     assert house.taken(READ, {"ADA LOVELACE": b"Ada Lovelace\xff"}) == {"[NAME_1]": b"[NAME_1]\xff"}
 
 
+AWKWARD = st.text(st.sampled_from('abΣσςİi"\\\n\x01/&é') | st.characters(), min_size=6, max_size=12)
+
+
+@given(AWKWARD.filter(lambda text: text.strip() == text and "[" not in text), st.text(max_size=5), st.text(max_size=5))
+def test_a_known_text_of_any_characters_is_sealed_within_any_other(name: str, before: str, after: str) -> None:
+    house = veil(at("$.name"))
+    house.taken(READ, {"name": name})
+    taken = house.taken(operation("wiki.page"), [{"text": f"{before}{name}{after}"}, b"", 4, {name: "İΣ"}])
+    assert "[NAME_1]" in taken[0]["text"]
+    assert taken[3] == {"[NAME_1]": "İΣ"}
+
+
 def test_keys_that_become_one_token_are_told_apart() -> None:
     house = veil(everywhere("email"))
     assert house.taken(READ, {ADA: 1, ADA.upper(): 2}) == {"[EMAIL_1]": 1, "[EMAIL_1] (2)": 2}
+    assert house.taken(READ, {"to": ADA, ADA: BOB, "n": 1}) == {"to": "[EMAIL_1]", "[EMAIL_1]": "[EMAIL_2]", "n": 1}
 
 
 def test_an_answer_with_nothing_private_is_itself() -> None:

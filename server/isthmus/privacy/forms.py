@@ -14,10 +14,11 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sized
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from isthmus.compact import compact
 from isthmus.redaction import base64_forms
 
 SHORTEST = 4
@@ -34,10 +35,11 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")  # which is the same in all notations
 class Forms:
     """The forms of known values, each with the token that stands for its value. It has no repr that shows them."""
 
-    __slots__ = ("_lengths", "_tokens")
+    __slots__ = ("_lengths", "_signs", "_tokens")
 
     def __init__(self) -> None:
         self._tokens: dict[str, str] = {}  # by form, in lower case
+        self._signs: list[str] = []  # the forms as they stand in JSON
         self._lengths: dict[str, tuple[int, ...]] = {}  # of the forms that begin so, the longest first
 
     def __len__(self) -> int:
@@ -52,17 +54,25 @@ class Forms:
             low = _lower(form)
             if len(low) >= SHORTEST and low not in self._tokens:
                 self._tokens[low] = token
+                self._signs += _in_json(low)
                 lengths = self._lengths.get(low[:_GRAM], ())
                 if len(low) not in lengths:
                     self._lengths[low[:_GRAM]] = tuple(sorted((*lengths, len(low)), reverse=True))
+
+    def may_stand_in(self, value: Any) -> bool:
+        """Whether any of them can stand in plain data: a look at its JSON, which is quick; a closer one follows."""
+        try:
+            low = _lower(compact(value).decode())
+        except ValueError:  # it has none
+            return True
+        return not _are_few(self._signs, low) or any(map(low.__contains__, self._signs))
 
     def text(self, text: str, only: Container[str] | None = None) -> str:
         """The text with tokens in the place of values: those of `only`, or all."""
         if len(text) < SHORTEST or not self._tokens:
             return text
         low = _lower(text)
-        few = len(self._tokens) < min(_FEW, 2 * len(text))
-        if few and not any(form in low for form in tuple(self._tokens)):
+        if _are_few(self._tokens, low) and not any(map(low.__contains__, tuple(self._tokens))):
             return text
         return self._replaced(text, low, only)
 
@@ -122,9 +132,24 @@ def _is_word(text: str, start: int, end: int) -> bool:
     return not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum())
 
 
+def _are_few(forms: Sized, text: str) -> bool:
+    """Whether it is quicker to look for each of them than at each place of the text."""
+    return len(forms) < min(_FEW, 2 * len(text))
+
+
+def _in_json(text: str) -> list[str]:
+    """What stands in the JSON of every text that holds this one; nothing where such a text has none."""
+    try:
+        return [compact(text).decode()[1:-1]]
+    except ValueError:  # a lone surrogate
+        return []
+
+
 def _lower(text: str) -> str:
-    """The text in lower case, each character in its place."""
+    """The text in lower case, each character in its place, and the same whatever stands beside it."""
     low = text.lower()
-    if len(low) == len(text):
+    if low.isascii():
         return low
-    return "".join(lower if len(lower := char.lower()) == 1 else char for char in text)
+    if len(low) != len(text):
+        low = "".join(lower if len(lower := char.lower()) == 1 else char for char in text)
+    return low.replace("ς", "σ")

@@ -35,23 +35,31 @@ def find(text: str, kinds: Container[str]) -> list[Found]:
     if not may_hold(text):
         return []
     found: list[Found] = []
+    without_digits = _DIGIT.search(text) is None
     for kind, finder in KINDS.items():
-        if kind in kinds:
+        if kind in kinds and not (without_digits and kind in _NUMBERS):
             for each in finder(text):
                 if all(each.end <= other.start or each.start >= other.end for other in found):
                     found.append(each)
     return sorted(found, key=lambda each: each.start)
 
 
-_SIGNS = re.compile(r"@|:[^:]*:|[0-9]\.[0-9]|[0-9](?:[^0-9]{0,3}[0-9]){5}")
+# An at sign, two colons, or digits: a set comes first, so that a text is scanned for these characters alone.
+_SIGNS = re.compile(r"[@:0-9](?:(?<=@)|(?<=:)[^:]*:|(?<=[0-9])(?:\.[0-9]|(?:[^0-9]{0,3}[0-9]){5}))")
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
 )
 
+_DIGIT = re.compile("[0-9]")
+_NUMBERS = frozenset({"iban", "card", "ssn", "phone"})  # which no text without a digit holds
+
+sign = _SIGNS.search
+"""What there is in every text that holds anything of any kind, and in few others; None where it is not there."""
+
 
 def may_hold(text: str) -> bool:
     """Whether a text can hold anything of any kind: a quick look, which most texts do not pass, and no mere time."""
-    return len(text) >= SHORTEST and _SIGNS.search(text) is not None and _TIME.fullmatch(text) is None
+    return sign(text) is not None and len(text) >= SHORTEST and _TIME.fullmatch(text) is None
 
 
 def same(text: str) -> str:

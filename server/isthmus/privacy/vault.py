@@ -22,6 +22,9 @@ from isthmus.errors import LimitExceeded
 from isthmus.privacy.forms import SHORTEST, Forms, joined
 from isthmus.privacy.kinds import same
 
+_MOST_TOLD = 2_000
+"""Tokens that are remembered by how they were asked for: the same values come again and again."""
+
 Scalar = str | int | float | bool | bytes
 
 
@@ -63,6 +66,7 @@ class Vault:
         "_met",
         "_numbers",
         "_sealed",
+        "_told",
         "_words",
         "most",
         "names",
@@ -80,6 +84,7 @@ class Vault:
         self._by_key: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
         self._met: set[tuple[str, str, str, str, bool]] = set()
+        self._told: dict[tuple[str, str, str, str | None, bool], str] = {}  # tokens by what was asked for, lately
         self._forms = Forms()
         self._sealed: set[str] = set()  # tokens of what programs must not see
         self._words: dict[str, str] = {}  # tokens by values that are too short to be looked for in texts
@@ -97,28 +102,38 @@ class Vault:
         Raises:
             LimitExceeded: the session has met too many.
         """
-        key = _key(value) if key is None else key
-        with self._lock:
-            return self._token(value, kind, upstream, key, sealed=sealed)
+        if type(value) is not str:  # equal numbers may be written otherwise, and differ
+            return self._token(value, kind, upstream, _key(value) if key is None else key, sealed=sealed)
+        told = (value, kind, upstream, key, sealed)
+        if (token := self._told.get(told)) is None:
+            token = self._token(value, kind, upstream, _key(value) if key is None else key, sealed=sealed)
+            if len(self._told) >= _MOST_TOLD:
+                self._told.clear()
+            self._told[told] = token
+        return token
 
     def _token(self, value: Scalar, kind: str, upstream: str, key: str, *, sealed: bool) -> str:
-        token = self._by_key.get(key)
-        if token is None:
-            if len(self) >= self.most:
-                raise LimitExceeded(
-                    f"this session has met {self.most:,} private values (limit `private.values`)",
-                    limit="private.values",
-                    hint='go on in another session (session="new"), or ask for less; the operator can raise the limit',
-                )
-            token = f"[{kind}_{self._counts[kind] + 1}]"
-        met = Met(token, kind, upstream, value, sealed, key)
-        if _facts(met) not in self._met:
-            self.news.append(met)
-            self.learn([met])
-        return token
+        with self._lock:
+            token = self._by_key.get(key)
+            if token is None:
+                if len(self) >= self.most:
+                    raise LimitExceeded(
+                        f"this session has met {self.most:,} private values (limit `private.values`)",
+                        limit="private.values",
+                        hint='go on in another session (session="new"), or ask for less; the operator can raise the '
+                        "limit",
+                    )
+                token = f"[{kind}_{self._counts[kind] + 1}]"
+            met = Met(token, kind, upstream, value, sealed, key)
+            if _facts(met) not in self._met:
+                self.news.append(met)
+                self.learn([met])
+            return token
 
     def settle(self, keep: Callable[[Sequence[Met]], None]) -> None:
         """Have what is new kept; when it returns, all that is known is."""
+        if not self.news:  # it is empty only once all of it is kept
+            return
         with self._lock:
             if self.news:
                 keep(tuple(self.news))
@@ -169,7 +184,7 @@ class Vault:
 
     def may_seal(self, value: Any) -> bool:
         """Whether there can be anything in plain data that programs must not see: a look at all its texts at once."""
-        if not self._sealed:
+        if not self._sealed or not self._forms.may_stand_in(value):
             return False
         text = joined(value)
         return self._forms.text(text, self._sealed) is not text

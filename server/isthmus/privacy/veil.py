@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from isthmus.errors import InvalidArguments, IsthmusError, LimitExceeded, Refused, UpstreamError
 from isthmus.model import Call, CallRecord, Operation, Report
-from isthmus.privacy.kinds import Found, find, may_hold
+from isthmus.privacy.kinds import Found, find, may_hold, sign
 from isthmus.privacy.paths import Key, Path, State, below
 from isthmus.privacy.rules import TEXT, Field, Rules
 from isthmus.privacy.vault import Met, Vault
@@ -275,12 +275,12 @@ class _Reader:
 
     def _visit(self, value: Any, place: _Place, depth: int) -> Any:
         kind = type(value)
-        if kind is str and not place.scope.called:
-            return self._text(value, place.scope) if _may_hold(value) else value
         if kind is dict or kind is list:
             if depth > MAX_DEPTH:
                 return MARK
             return self._mapping(value, place, depth) if kind is dict else self._listed(value, place, depth)
+        if kind is str and not place.scope.called:
+            return self._text(value, place.scope) if _may_hold(value) else value
         return self._leaf(value, place.scope)
 
     def _below(self, place: _Place, key: Key) -> _Place:
@@ -296,28 +296,42 @@ class _Reader:
         return _Place(standing, _Scope.of(fields) if reached else place.scope)
 
     def _listed(self, value: list[Any], place: _Place, depth: int) -> list[Any]:
-        if place.states:
-            new = [self._visit(item, self._below(place, at), depth + 1) for at, item in enumerate(value)]
-        else:
-            new = [self._visit(item, place, depth + 1) for item in value]
+        new = [
+            self._visit(item, self._below(place, at) if place.states else place, depth + 1)
+            for at, item in enumerate(value)
+        ]
         return value if all(map(is_, new, value)) else new
 
     def _mapping(self, value: dict[str, Any], place: _Place, depth: int) -> dict[str, Any]:
-        new: dict[str, Any] = {}
-        changed, named, known = False, self._named, place.below
+        new: dict[str, Any] = {}  # what is seen instead
+        named, known, there = self._named, place.below, place
         for key, item in value.items():  # most of what is read passes here: what can be told at once is
-            there = place
             if place.states:
                 there = known.get(key if key in named else _OTHER) or self._below(place, key)
-            plain = type(item) is str and not there.scope.called and not _may_hold(item)
-            seen = item if plain else self._visit(item, there, depth + 1)
-            name = key if key in self._harmless else self._name(key, place.scope)
-            changed = changed or name is not key or seen is not item
-            new[name if name not in new else another(name, new)] = seen
-        return new if changed else value
+            kind = type(item)
+            if not there.scope.called:
+                if kind is str and sign(item) is None and "[" not in item:
+                    continue
+                if kind is int and item < _SHORTEST_CARD:
+                    continue
+            if (seen := self._visit(item, there, depth + 1)) is not item:
+                new[key] = seen
+        if not self._harmless.issuperset(value):
+            return self._renamed(value, new, place.scope)
+        return {**value, **new} if new else value
+
+    def _renamed(self, value: dict[str, Any], new: dict[str, Any], scope: _Scope) -> dict[str, Any]:
+        """An object in which names may hold something; `new` is what is seen instead of some of its values."""
+        seen: dict[str, Any] = {}
+        for key, item in value.items():
+            name = self._name(key, scope)
+            seen[name if name not in seen else another(name, seen)] = new.get(key, item)
+        return seen if new or not all(map(is_, seen, value)) else value
 
     def _name(self, name: str, scope: _Scope) -> str:
         """A name in an object; names are mostly the same few, and hold nothing."""
+        if name in self._harmless:
+            return name
         if type(name) is not str or _may_hold(name):
             return self._text(name, scope)
         if len(self._harmless) < _MOST_NAMES:
@@ -335,7 +349,7 @@ class _Reader:
 
     def _parts(self, value: Any, scope: _Scope) -> Any:
         if type(value) is int:
-            return self._number(value, scope) if value >= 10**12 else value
+            return value if value < _SHORTEST_CARD else self._number(value, scope)
         if isinstance(value, str):
             return self._text(value, scope)
         if isinstance(value, bytes):
@@ -361,6 +375,7 @@ class _Reader:
         return self.veil.tokens_in(text, scope.kinds, self.upstream, sealed=scope.sealed) if scope.kinds else text
 
 
+_SHORTEST_CARD = 10**12  # smaller numbers are of no kind
 _HOLDS_NOTHING = frozenset({type(None), bool, float})
 
 
