@@ -48,10 +48,13 @@ def _mended(parameter: Parameter, value: Any, operation: Operation) -> Any:
     document = operation.document
     if isinstance(value, bytes) and _is_base64(parameter.schema, document):
         return base64.b64encode(value).decode()
+    textual = parameter.location in _TEXTUAL or operation.method
+    if not textual and not isinstance(value, float):  # which most are: their schemas need not be read
+        return value
     types = value_types(parameter.schema, document)
     if types is None:
         return value
-    if parameter.location not in _TEXTUAL and not operation.method:
+    if not textual:
         return _whole(value) if _wants_integer(types) else value
     if types == {"array"} and not isinstance(value, list | dict):
         value = [value]

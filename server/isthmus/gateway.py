@@ -125,7 +125,7 @@ class Gateway:
             decision = self._decided(call, terms, dry=dry)
             if past is not None and (answer := _known(past)) is not None:
                 recording.ended(number, "done", taken=past.execution)
-                self.policy.learned(operation, terms.tally)
+                self.policy.learned(call, terms.tally)
                 return answer
             if dry:
                 return _simulated(told, decision, recording, number, terms)
@@ -136,7 +136,7 @@ class Gateway:
             try:
                 answer, large = await self._perform(call, credential)
             finally:
-                self.policy.learned(operation, terms.tally)  # errors say something, too
+                self.policy.learned(call, terms.tally)  # errors say something, too
         except BaseException as error:
             status = "unknown" if isinstance(error, OutcomeUnknown) else _status(error, under_way)
             if terms.veil is not None and isinstance(error, IsthmusError):

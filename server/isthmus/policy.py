@@ -48,6 +48,9 @@ class Ask:
 
 Decision = Allow | Deny | Ask
 
+_MOST_KNOWN = 1_000
+"""Operations and principals of which it is remembered what is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRules:
@@ -60,6 +63,23 @@ class UpstreamRules:
     only: tuple[str, ...] | None = None  # None: every operation
     effects: Mapping[str, Effect] = field(default_factory=dict)
     believes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a policy says of all calls of one operation by one principal, whatever their arguments.
+
+    `outright` is the refusal that nothing can take back, `rules` are those that name them, `by_effect` counts where no
+    rule decides, `standing` is what is said of them all. `asks`: a person could have to be asked.
+    """
+
+    operation: Operation
+    outright: Deny | None
+    rules: tuple[Rule, ...]
+    labels: frozenset[Label]
+    by_effect: Decision
+    standing: Decision
+    asks: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +101,7 @@ class Policy:
     rules: tuple[Rule, ...] = ()
     flow: Flow = field(default_factory=Flow)
     simulate: bool = False
+    _known: dict[tuple[str, str], About] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def classify(self, operation: Operation) -> Operation:
         """The operation with the effect that counts here: the operator's word, and the upstream's if he believes it.
@@ -101,11 +122,11 @@ class Policy:
 
     def decide(self, call: Call, tally: Tally | None = None) -> Decision:
         """The verdict on one call, after what its execution has done so far."""
-        tally = tally or Tally()
-        if (refused := self._outright(call.operation)) is not None:
-            return refused
-        decision = self._by_rules(call, judge(self.rules, call, tally))
-        if isinstance(decision, Deny) or not self._leaks(call.operation, tally):
+        tally, about = tally or Tally(), self._about(call.operation, call.principal)
+        if about.outright is not None:
+            return about.outright
+        decision = self._by_rules(about, judge(about.rules, call, tally))
+        if isinstance(decision, Deny) or not _leaks(about, tally):
             return decision
         return Ask(
             f"{call.operation.id} gives data out (label 'sink'), and this execution has read what is private "
@@ -115,25 +136,41 @@ class Policy:
 
     def standing(self, operation: Operation, principal: Principal | None = None) -> Decision:
         """The verdict on an operation, whatever its arguments, for a principal, or for whom no rule names."""
-        if (refused := self._outright(operation)) is not None:
-            return refused
-        named = [each for each in self.rules if each.names(operation, principal or Principal())]
-        for verdict in (Verdict.DENY, Verdict.APPROVE, Verdict.ALLOW):
-            if rule := next((each for each in named if each.verdict is verdict and not each.arguments), None):
-                return self._said(operation, Judged(verdict, rule, rule.reason))
-        if any(map(_permits, named)):
-            return Allow()  # with some arguments
-        return self._by_effect(operation)
+        return self._about(operation, principal or Principal()).standing
 
     def may_ask(self, call: Call) -> bool:
         """Whether a person could have to be asked about such a call, whatever its arguments: cheap, and for certain."""
-        operation = call.operation
-        return (
+        return self._about(call.operation, call.principal).asks
+
+    def _about(self, operation: Operation, principal: Principal) -> About:
+        """Every call asks the same several times: what is known of an operation stays while it is the same."""
+        key = (operation.id, principal.name)
+        about = self._known.get(key)
+        if about is None or about.operation is not operation:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            about = self._known[key] = self._looked_up(operation, principal)
+        return about
+
+    def _looked_up(self, operation: Operation, principal: Principal) -> About:
+        named = tuple(each for each in self.rules if each.names(operation, principal))
+        labels = self.flow.labels(operation)
+        asks = (
             operation.effect in self.approve
-            or bool(self.approve_operations and matching(self.approve_operations, operation))
-            or any(rule.verdict is Verdict.APPROVE and rule.names(operation, call.principal) for rule in self.rules)
-            or bool(self.flow.sink and Label.SINK in self.flow.labels(operation))
+            or matching(self.approve_operations, operation) is not None
+            or any(rule.verdict is Verdict.APPROVE for rule in named)
+            or Label.SINK in labels
         )
+        outright, by_effect = self._outright(operation), self._by_effect(operation)
+        standing = outright or self._standing(operation, named) or by_effect
+        return About(operation, outright, named, labels, by_effect, standing, asks)
+
+    def _standing(self, operation: Operation, named: tuple[Rule, ...]) -> Decision | None:
+        """What rules say of an operation, whatever its arguments; None where they leave it to its effect."""
+        for verdict in (Verdict.DENY, Verdict.APPROVE, Verdict.ALLOW):
+            if rule := next((each for each in named if each.verdict is verdict and not each.arguments), None):
+                return self._said(operation, Judged(verdict, rule, rule.reason))
+        return Allow() if any(map(_permits, named)) else None  # with some arguments
 
     @property
     def asks(self) -> bool:
@@ -149,11 +186,11 @@ class Policy:
 
     def counts(self, call: Call, tally: Tally) -> None:
         """A call is about to be made: what it uses up of budgets is noted."""
-        spend(self.rules, call, tally)
+        spend(self._about(call.operation, call.principal).rules, call, tally)
 
-    def learned(self, operation: Operation, tally: Tally) -> None:
+    def learned(self, call: Call, tally: Tally) -> None:
         """A call was answered: what the program knows from now on is noted."""
-        tally.labels |= self.flow.labels(operation)
+        tally.labels |= self._about(call.operation, call.principal).labels
 
     def explain(
         self, operation: Operation, principal: Principal, arguments: Mapping[str, Any] | None = None
@@ -164,7 +201,7 @@ class Policy:
             lines.append(f"labels: {', '.join(sorted(labels))}")
         if (refused := self._outright(operation)) is not None:
             return [*lines, f"refused outright: {refused.reason}"]
-        named = [rule for rule in self.rules if rule.names(operation, principal)]
+        named = self._about(operation, principal).rules
         lines += [_told(rule, None if arguments is None else Call(operation, arguments, principal)) for rule in named]
         if not named:
             lines.append("no rule of policy.rules names it")
@@ -176,9 +213,9 @@ class Policy:
 
     def _left_to_effect(self, operation: Operation, principal: Principal, arguments: Mapping[str, Any] | None) -> bool:
         """Whether rules leave some such call to its effect."""
+        named = self._about(operation, principal).rules
         if arguments is not None:
-            return judge(self.rules, Call(operation, arguments, principal), Tally()).verdict is Verdict.BOUND
-        named = [rule for rule in self.rules if rule.names(operation, principal)]
+            return judge(named, Call(operation, arguments, principal), Tally()).verdict is Verdict.BOUND
         return all(rule.arguments or rule.verdict is Verdict.BOUND for rule in named)
 
     def _effect_told(self, operation: Operation) -> str:
@@ -193,10 +230,8 @@ class Policy:
         only = "" if operation.effect in allowed else "only "
         return f"its effect decides: {only}{_listed(allowed)} is allowed for {operation.upstream}"
 
-    def _by_rules(self, call: Call, judged: Judged) -> Decision:
-        if judged.verdict is Verdict.BOUND:
-            return self._by_effect(call.operation)
-        return self._said(call.operation, judged)
+    def _by_rules(self, about: About, judged: Judged) -> Decision:
+        return about.by_effect if judged.verdict is Verdict.BOUND else self._said(about.operation, judged)
 
     def _said(self, operation: Operation, judged: Judged) -> Decision:
         """The word of one rule."""
@@ -249,12 +284,6 @@ class Policy:
         remedy = f"add {operation.effect.value!r} to upstreams.{operation.upstream}.allow"
         return Deny(reason, _ask_user(remedy), by_effect=True)
 
-    def _leaks(self, operation: Operation, tally: Tally) -> bool:
-        """Whether a call would give out what may be private, at the word of who knows whom."""
-        if not self.flow.sink or not tally.labels >= {Label.UNTRUSTED, Label.PRIVATE}:
-            return False
-        return Label.SINK in self.flow.labels(operation)
-
     def _rules(self, operation: Operation) -> UpstreamRules:
         return self.upstreams.get(operation.upstream) or UpstreamRules()
 
@@ -265,6 +294,11 @@ class Policy:
     def _selected(self, operation: Operation) -> bool:
         only = self._rules(operation).only
         return only is None or any(_fits(glob, operation) for glob in only)
+
+
+def _leaks(about: About, tally: Tally) -> bool:
+    """Whether a call would give out what may be private, at the word of who knows whom."""
+    return Label.SINK in about.labels and tally.labels >= {Label.UNTRUSTED, Label.PRIVATE}
 
 
 def _told(rule: Rule, call: Call | None) -> str:

@@ -132,34 +132,40 @@ class Judged:
     spent: bool = False  # denied only because its budget is used up
 
 
-def judge(rules: Sequence[Rule], call: Call, tally: Tally) -> Judged:
-    """The word of the rules on a call: deny before approve before allow."""
-    named = [rule for rule in rules if rule.names(call.operation, call.principal)]
-    misfits = {rule.name: rule.misfits(call) for rule in named}
+_LEFT = Judged(Verdict.BOUND)
+
+
+def judge(named: Sequence[Rule], call: Call, tally: Tally) -> Judged:
+    """The word on a call of the rules that name it: deny before approve before allow."""
+    if not named:
+        return _LEFT
+    misfits = {rule.name: rule.misfits(call) if rule.arguments else "" for rule in named}
     fitting = [rule for rule in named if not misfits[rule.name]]
     if (denied := _first(fitting, Verdict.DENY)) is not None:
         return Judged(Verdict.DENY, denied, denied.reason)
     for rule in named:
         if rule.verdict is Verdict.BOUND and misfits[rule.name]:
             return Judged(Verdict.DENY, rule, misfits[rule.name])
-    bounding = next((r for r in named if r.verdict is Verdict.ALLOW and r.arguments), None)
-    if bounding is not None and not any(rule.verdict in (Verdict.ALLOW, Verdict.APPROVE) for rule in fitting):
-        return Judged(Verdict.DENY, bounding, misfits[bounding.name])
+    said = _first(fitting, Verdict.APPROVE) or _first(fitting, Verdict.ALLOW)
+    if said is None:
+        for rule in named:  # what is allowed with some arguments is refused with others
+            if rule.verdict is Verdict.ALLOW and rule.arguments:
+                return Judged(Verdict.DENY, rule, misfits[rule.name])
     for rule in fitting:
         if rule.calls is not None and tally.used[rule.name] >= rule.calls:
             return Judged(Verdict.DENY, rule, f"its {rule.calls} calls for one execution are used up", spent=True)
-    for verdict in (Verdict.APPROVE, Verdict.ALLOW):
-        if (said := _first(fitting, verdict)) is not None:
-            return Judged(verdict, said, said.reason)
-    return Judged(Verdict.BOUND)
+    return _LEFT if said is None else Judged(said.verdict, said, said.reason)
 
 
-def spend(rules: Sequence[Rule], call: Call, tally: Tally) -> None:
-    """Count a call that is about to be made, for the rules that bound it."""
-    for rule in rules:
-        if rule.calls is not None and rule.names(call.operation, call.principal) and not rule.misfits(call):
+def spend(named: Sequence[Rule], call: Call, tally: Tally) -> None:
+    """Count a call that is about to be made, for the rules that name it and bound it."""
+    for rule in named:
+        if rule.calls is not None and not rule.misfits(call):
             tally.used[rule.name] += 1
 
 
 def _first(rules: Iterable[Rule], verdict: Verdict) -> Rule | None:
-    return next((rule for rule in rules if rule.verdict is verdict), None)
+    for rule in rules:
+        if rule.verdict is verdict:
+            return rule
+    return None

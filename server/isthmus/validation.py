@@ -68,7 +68,7 @@ class Validation:
         mended = coerced(operation, arguments)
         problems = list(_unknown(operation, mended))
         problems += _missing(operation, mended)
-        problems += self._problems(operation, "arguments", {**_known(operation, mended)}, MAX_ARGUMENT_PROBLEMS + 1)
+        problems += self._problems(operation, "arguments", _known(operation, mended), MAX_ARGUMENT_PROBLEMS + 1)
         return mended, _bounded(problems, MAX_ARGUMENT_PROBLEMS)
 
     def arguments_problems(self, operation: Operation, arguments: Mapping[str, Any]) -> list[str]:
@@ -160,8 +160,9 @@ def argument_check(schema: JsonSchema | bool, *, strictly: bool) -> Callable[[An
     )
 
     def problem(value: Any) -> str:
+        checked = _without_bytes(value)
         try:
-            first = next(validator.iter_errors(_without_bytes(value)), None)
+            first = None if validator.is_valid(checked) else next(validator.iter_errors(checked), None)
         except ValueError as error:  # lone surrogates, keys that are no text
             return f"it cannot be checked: {error}"[:200]
         return _described(first).removeprefix("it: ") if first is not None else ""

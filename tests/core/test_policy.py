@@ -2,8 +2,9 @@
 
 import pytest
 
-from isthmus.model import Effect
+from isthmus.model import Effect, Principal
 from isthmus.policy import Allow, Ask, Deny, Policy, UpstreamRules
+from isthmus.rules import Rule, Verdict
 from tests.simulators.upstream import operation
 
 READ = operation("github.issues.get")
@@ -43,6 +44,15 @@ def test_deny_wins_over_allow_and_hides() -> None:
     assert isinstance(policy.standing(DELETE), Deny)
     assert not policy.visible(DELETE)
     assert policy.visible(WRITE)
+
+
+def test_an_operation_that_has_changed_is_judged_anew_and_each_principal_by_himself() -> None:
+    rule = Rule("nobody", Verdict.DENY, principals=("ci-*",))
+    policy = Policy(rules=(rule,))
+    assert policy.standing(READ) == Allow()
+    assert isinstance(policy.standing(READ, Principal("ci-1")), Deny)
+    assert isinstance(policy.standing(READ.having(held="has changed")), Deny)
+    assert policy.standing(READ) == Allow()
 
 
 def test_deny_matches_the_upstreams_own_name_too() -> None:

@@ -139,7 +139,7 @@ SEND = Call(POST, {"text": "hello"}, Principal())
 def test_a_sink_is_asked_about_after_private_and_untrusted_data_were_both_read(read: Any, asked: bool) -> None:
     tally = Tally()
     for each in read:
-        FLOW.learned(each, tally)
+        FLOW.learned(Call(each, {}, Principal()), tally)
     decision = FLOW.decide(SEND, tally)
     assert isinstance(decision, Ask) == asked
     if isinstance(decision, Ask):
@@ -149,7 +149,7 @@ def test_a_sink_is_asked_about_after_private_and_untrusted_data_were_both_read(r
 def test_what_is_no_sink_goes_on_after_such_reads() -> None:
     tally = Tally()
     for each in (CRM, MAIL):
-        FLOW.learned(each, tally)
+        FLOW.learned(Call(each, {}, Principal()), tally)
     assert FLOW.decide(Call(LIST, {}, Principal()), tally) == Allow()
 
 
