@@ -152,4 +152,4 @@ def _lower(text: str) -> str:
         return low
     if len(low) != len(text):
         low = "".join(lower if len(lower := char.lower()) == 1 else char for char in text)
-    return low.replace("ς", "σ")
+    return low.replace("\N{GREEK SMALL LETTER FINAL SIGMA}", "\N{GREEK SMALL LETTER SIGMA}")
