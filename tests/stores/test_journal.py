@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.errors import ConfigurationError
+from isthmus.errors import ConfigurationError, InternalError
 from isthmus.journal import (
     Answered,
     Began,
@@ -152,6 +152,62 @@ async def test_what_was_appended_outlives_a_server_that_never_closed_it(tmp_path
     path = tmp_path / "journal.db"
     await JournalFile(path, Kept(mb=64, days=1), lambda: 0.0).append("x-1", 0, [began("x-1")])
     assert await JournalFile(path, Kept(mb=64, days=1), lambda: 0.0).entries("x-1") == (began("x-1"),)
+
+
+VERSION_1 = """
+CREATE TABLE executions (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, session TEXT NOT NULL, principal TEXT NOT NULL,
+    continues TEXT NOT NULL, at REAL NOT NULL
+) STRICT;
+CREATE INDEX executions_of_session ON executions (session);
+CREATE INDEX executions_continuing ON executions (continues) WHERE continues <> '';
+CREATE TABLE entries (
+    execution TEXT NOT NULL , number INTEGER NOT NULL, kind TEXT NOT NULL,
+    facts TEXT NOT NULL, text BLOB NOT NULL, PRIMARY KEY (execution, number)
+) STRICT;
+CREATE INDEX endings ON entries (execution, kind) WHERE kind IN ('finished', 'shown', 'resumed');
+CREATE TABLE claims (execution TEXT PRIMARY KEY, owner TEXT NOT NULL) STRICT;
+PRAGMA user_version = 1;
+"""
+
+
+async def test_a_file_of_the_version_before_is_converted(tmp_path: Path) -> None:
+    later = JournalFile(tmp_path / "later.db", Kept(mb=64, days=1), lambda: 0.0)
+    told = [began("x-1"), Answered(3, b"\0an answer"), Sent(4, "a.b", Effect.READ, "d", 0, 1.5), Shown(7)]
+    await later.append("x-1", 0, told)
+    with sqlite3.connect(tmp_path / "later.db") as connection:
+        rows = connection.execute("SELECT kind, facts, text FROM entries ORDER BY place").fetchall()
+    before = tmp_path / "before.db"
+    with sqlite3.connect(before) as connection:
+        connection.executescript(VERSION_1)
+        for number, id_ in ((7, "x-1"), (9, "x-2")):
+            head = (number, id_, "s-1", "local", "" if number == 7 else "x-1", float(number))
+            connection.execute("INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?)", head)
+            for at, row in enumerate(rows if number == 7 else rows[:2]):
+                connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", (id_, at, *row))
+    store = JournalFile(before, Kept(mb=64, days=1), lambda: 0.0)
+    assert [each.execution for each in await store.summaries()] == ["x-2", "x-1"]
+    assert await store.family("x-1") == ("x-1", "x-2")
+    assert list(await store.entries("x-1")) == told
+    await store.append("x-2", 2, [Resumed("server-2", 9.0)])
+    await store.append("x-3", 0, [began("x-3")])
+    again = JournalFile(before, Kept(mb=64, days=1), lambda: 0.0)
+    assert len(await again.entries("x-2")) == 3
+    assert [each.execution for each in await again.summaries()] == ["x-3", "x-2", "x-1"]
+
+
+async def test_what_is_forgotten_while_it_runs_is_mixed_with_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    store = JournalFile(path, Kept(mb=64, days=1), lambda: 0.0)
+    await store.append("x-1", 0, [began("x-1", 0.0)])
+    other = JournalFile(path, Kept(mb=64, days=1), lambda: 2 * DAY)
+    await other.close()  # which forgets what is too old
+    await store.append("x-1", 1, [Omitted("late")])
+    await store.append("x-2", 0, [began("x-2", 2 * DAY), Omitted("1")])
+    assert await store.entries("x-1") == ()
+    assert await store.entries("x-2") == (began("x-2", 2 * DAY), Omitted("1"))
+    with pytest.raises(InternalError, match="no longer kept"):
+        await JournalFile(path, Kept(mb=64, days=1), lambda: 0.0).append("x-1", 2, [Omitted("later")])
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:

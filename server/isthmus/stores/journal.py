@@ -40,23 +40,54 @@ from isthmus_sandbox.protocol import Program
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS executions (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, session TEXT NOT NULL, principal TEXT NOT NULL,
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, session TEXT NOT NULL, principal TEXT NOT NULL,
     continues TEXT NOT NULL, at REAL NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS executions_of_session ON executions (session);
 CREATE INDEX IF NOT EXISTS executions_continuing ON executions (continues) WHERE continues <> '';
 CREATE TABLE IF NOT EXISTS entries (
-    execution TEXT NOT NULL , number INTEGER NOT NULL, kind TEXT NOT NULL,
-    facts TEXT NOT NULL, text BLOB NOT NULL, PRIMARY KEY (execution, number)
+    place INTEGER PRIMARY KEY, kind TEXT NOT NULL, facts TEXT NOT NULL, text BLOB NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS endings ON entries (execution, kind) WHERE kind IN ('finished', 'shown', 'resumed');
+CREATE INDEX IF NOT EXISTS endings ON entries (kind, place)
+    WHERE kind = 'finished' OR kind = 'shown' OR kind = 'resumed';
 CREATE TABLE IF NOT EXISTS claims (execution TEXT PRIMARY KEY, owner TEXT NOT NULL) STRICT;
 """
+_ROOM = 2**32
+"""Entries that an execution has room for: number `n` of execution `x` has the place `x * _ROOM + n`.
+
+So what is appended to one execution lies together in one tree, and mostly on the page that was written last.
+"""
+_OF = f"place BETWEEN executions.number * {_ROOM} AND executions.number * {_ROOM} + {_ROOM - 1}"
+_ENTRIES = f"SELECT kind, facts, text FROM executions JOIN entries ON {_OF} WHERE id = ? ORDER BY place"  # noqa: S608
+_SUMMARIES = f"""
+SELECT id, session, principal, continues, at,
+    (SELECT facts FROM entries WHERE {_OF} AND kind = 'began'),
+    (SELECT facts FROM entries WHERE {_OF} AND kind = 'finished'),
+    (SELECT facts FROM entries WHERE {_OF} AND kind = 'shown'),
+    (SELECT facts FROM entries WHERE {_OF} AND kind = 'resumed' ORDER BY place DESC LIMIT 1),
+    (SELECT count(*) FROM entries WHERE {_OF} AND kind = 'sent'),
+    (SELECT coalesce(sum(length(text)), 0) FROM entries WHERE {_OF})
+FROM executions
+WHERE (?1 IS NULL OR principal = ?1) AND (?2 IS NULL OR session = ?2)
+ORDER BY number DESC LIMIT ?3
+"""  # noqa: S608 - nobody's text stands in any of these
+_CONVERSION = (
+    "ALTER TABLE executions RENAME TO executions_1",
+    "ALTER TABLE entries RENAME TO entries_1",
+    *("DROP INDEX executions_of_session", "DROP INDEX executions_continuing", "DROP INDEX endings"),
+    *_SCHEMA.split(";")[:-1],
+    "INSERT INTO executions SELECT * FROM executions_1",
+    f"INSERT INTO entries SELECT x.number * {_ROOM} + e.number, e.kind, e.facts, e.text"  # noqa: S608
+    " FROM executions_1 x JOIN entries_1 e ON e.execution = x.id ORDER BY 1",
+    *("DROP TABLE entries_1", "DROP TABLE executions_1"),
+)
+"""Of version 1, in which entries had the id of their execution, and an index beside them."""
 _NEW = "INSERT INTO executions (id, session, principal, continues, at) VALUES (?, ?, ?, ?, ?)"
-_VERSION = 1
+_VERSION = 2
 _AT_ONCE = 16  # rows in one statement
 _LARGE = 256 * 1024  # bytes: more is written off the event loop
 _CHECKPOINT_EVERY = 1000  # appends
+_MOST_NUMBERS = 1000  # executions whose numbers are remembered
 _MIB = 2**20
 
 
@@ -81,6 +112,7 @@ class JournalFile:
         self._now = now
         self._lock = threading.Lock()  # the connection is used by the event loop, and by its threads
         self._appends = 0
+        self._numbers: dict[str, int] = {}  # by execution, of those that are written to
         try:
             if path is not None:
                 path.touch(mode=0o600)
@@ -105,28 +137,14 @@ class JournalFile:
 
     async def entries(self, execution: str) -> tuple[Entry, ...]:
         """All entries of an execution, in order; none if there is no such."""
-        rows = await self._all("SELECT kind, facts, text FROM entries WHERE execution = ? ORDER BY number", execution)
+        rows = await self._all(_ENTRIES, execution)
         return tuple(_entry(*row) for row in rows)
 
     async def summaries(
         self, principal: str | None = None, session: str | None = None, limit: int = 100
     ) -> tuple[Summary, ...]:
         """The latest executions, the last one first."""
-        rows = await self._all(
-            """
-            SELECT id, session, principal, continues, at,
-                (SELECT facts FROM entries WHERE execution = id AND kind = 'began'),
-                (SELECT facts FROM entries WHERE execution = id AND kind = 'finished'),
-                (SELECT facts FROM entries WHERE execution = id AND kind = 'shown'),
-                (SELECT facts FROM entries WHERE execution = id AND kind = 'resumed' ORDER BY number DESC LIMIT 1),
-                (SELECT count(*) FROM entries WHERE execution = id AND kind = 'sent'),
-                (SELECT coalesce(sum(length(text)), 0) FROM entries WHERE execution = id)
-            FROM executions
-            WHERE (?1 IS NULL OR principal = ?1) AND (?2 IS NULL OR session = ?2)
-            ORDER BY number DESC LIMIT ?3
-            """,
-            *(principal, session, limit),
-        )
+        rows = await self._all(_SUMMARIES, principal, session, limit)
         return tuple(_summary(*row) for row in rows)
 
     async def found(self, beginning: str) -> tuple[str, ...]:
@@ -159,21 +177,46 @@ class JournalFile:
     # in whatever thread
 
     def _append(self, execution: str, first: int, entries: Sequence[Entry]) -> None:
-        rows = [(execution, first + at, *_row(entry)) for at, entry in enumerate(entries)]
         try:
-            if first > 0 and 0 < len(rows) <= _AT_ONCE:
+            if first == 0:
+                self._begin(execution, entries)
+                return
+            place = self._number(execution) * _ROOM + first
+            rows = [(place + at, *_row(entry)) for at, entry in enumerate(entries)]
+            if len(rows) > _AT_ONCE:
+                with self._transaction():
+                    self._connection.executemany(_insert(1), rows)
+            elif rows:
                 with self._lock:  # one statement is a transaction of its own
                     self._connection.execute(_insert(len(rows)), [*chain.from_iterable(rows)])
-                return
-            with self._transaction():
-                if first == 0:
-                    self._connection.execute(_NEW, _head(began_of(entries)))
-                self._connection.executemany(_insert(1), rows)
         except sqlite3.Error as error:
             raise InternalError(
                 f"the journal cannot be written: {error}",
                 hint="nothing is sent that is not noted before; the operator can look at the folder for data",
             ) from None
+
+    def _begin(self, execution: str, entries: Sequence[Entry]) -> None:
+        with self._transaction():
+            number = self._connection.execute(_NEW, _head(began_of(entries))).lastrowid or 0
+            rows = [(number * _ROOM + at, *_row(entry)) for at, entry in enumerate(entries)]
+            self._connection.executemany(_insert(1), rows)
+        self._remember(execution, number)
+
+    def _number(self, execution: str) -> int:
+        """The number of an execution that is there, or was when it was written to last."""
+        if (number := self._numbers.get(execution)) is not None:
+            return number
+        with self._lock:
+            row = self._connection.execute("SELECT number FROM executions WHERE id = ?", (execution,)).fetchone()
+        if row is None:
+            raise sqlite3.DataError(f"{execution} is no longer kept")
+        self._remember(execution, row[0])
+        return int(row[0])
+
+    def _remember(self, execution: str, number: int) -> None:
+        if len(self._numbers) >= _MOST_NUMBERS:
+            self._numbers.clear()
+        self._numbers[execution] = number
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -196,20 +239,25 @@ class JournalFile:
 
     def _tidy(self) -> None:
         """Let go of what is too old or too much, and bring the rest into the file."""
-        self._expire("at < ?", self._now() - self._kept.days * 86_400)
+        self._expire("SELECT max(number) FROM executions WHERE at < ?", self._now() - self._kept.days * 86_400)
         while self._size() > self._kept.mb * _MIB and self._expire(
-            "number <= (SELECT min(number) + (max(number) - min(number)) / 10 FROM executions)"
+            "SELECT min(number) + (max(number) - min(number)) / 10 FROM executions"
         ):
             pass
         with self._lock:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    def _expire(self, which: str, *values: float) -> int:
+    def _expire(self, last: str, *values: float) -> int:
+        """Forget all executions up to the number that is found so; gives how many that were."""
         with self._transaction():
-            for table in ("entries", "claims"):
-                chosen = f"SELECT id FROM executions WHERE {which}"  # noqa: S608 - both are written above
-                self._connection.execute(f"DELETE FROM {table} WHERE execution IN ({chosen})", values)  # noqa: S608
-            return self._connection.execute(f"DELETE FROM executions WHERE {which}", values).rowcount  # noqa: S608
+            (number,) = self._connection.execute(last, values).fetchone()
+            if number is None:
+                return 0
+            self._connection.execute("DELETE FROM entries WHERE place < ?", ((number + 1) * _ROOM,))
+            self._connection.execute(
+                "DELETE FROM claims WHERE execution IN (SELECT id FROM executions WHERE number <= ?)", (number,)
+            )
+            return self._connection.execute("DELETE FROM executions WHERE number <= ?", (number,)).rowcount
 
     def _size(self) -> int:
         """Bytes in use; what was deleted is used again, so that the file does not grow beyond its bound for long."""
@@ -233,7 +281,7 @@ class JournalFile:
 
 @cache
 def _insert(rows: int) -> str:
-    return "INSERT INTO entries VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * rows)  # noqa: S608 - nobody's text
+    return "INSERT INTO entries VALUES " + ", ".join(["(?, ?, ?, ?)"] * rows)  # noqa: S608 - nobody's text
 
 
 def _opened(path: Path | None) -> sqlite3.Connection:
@@ -241,12 +289,25 @@ def _opened(path: Path | None) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")  # done by `_tidy`, off the event loop
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version not in (0, _VERSION):
-        raise sqlite3.DatabaseError(f"it is of version {version}, and this server writes version {_VERSION}")
-    connection.executescript(_SCHEMA)
-    connection.execute(f"PRAGMA user_version = {_VERSION}")
+    connection.execute("BEGIN IMMEDIATE")  # one server makes or converts it, and others wait
+    try:
+        _bring_up(connection)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        connection.close()
+        raise
+    connection.execute("COMMIT")
     return connection
+
+
+def _bring_up(connection: sqlite3.Connection) -> None:
+    """Make the tables that there are not, or those of the version before into these."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in (0, 1, _VERSION):
+        raise sqlite3.DatabaseError(f"it is of version {version}, and this server writes version {_VERSION}")
+    for statement in _CONVERSION if version == 1 else _SCHEMA.split(";")[:-1]:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
 
 
 # ---------------------------------------------------------------- entries as rows
