@@ -69,7 +69,7 @@ def test_trees_are_summed_for_each_candidate() -> None:
 
 def test_the_ranker_that_is_shipped_asks_for_what_is_measured() -> None:
     shipped = ranker()
-    assert len(shipped.ranking.trees) > 50
-    assert len(shipped.evidence.trees) > 50
+    assert len(shipped.ranking.worths) > 50
+    assert len(shipped.evidence.worths) > 50
     assert len(shipped.scores([[0.0] * len(SIGNALS)] * 3)) == 3
     assert isinstance(shipped.evident([0.0] * len(SIGNALS + EVIDENCE)), float)

@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.catalog.terms import stem
-from isthmus.catalog.vectors import CODE_BYTES, DIMENSIONS, Codes, Vectors, code, length, shrunk, unit, vectors
+from isthmus.catalog.vectors import CODE_BYTES, DIMENSIONS, Codes, Direction, Vectors, code, shrunk, square, vectors
 
 ROW = st.tuples(st.integers(0, 255), st.lists(st.integers(1, 255), min_size=DIMENSIONS, max_size=DIMENSIONS))
 
 
 def likeness(one: str, other: str) -> float:
-    sides = (unit(vectors().of((stem(word), 1) for word in text.split())) for text in (one, other))
-    return sum(first * second for first, second in zip(*sides, strict=True))
+    first, second = (vectors().of((stem(word), 1) for word in text.split()) for text in (one, other))
+    small = shrunk(second)
+    return Direction(first).likeness(small, square(small))
 
 
 @given(st.lists(ROW, min_size=1, max_size=5), st.lists(st.integers(0, 6), min_size=5, max_size=5))
@@ -27,15 +28,35 @@ def test_the_vector_of_a_text_is_the_sum_of_those_of_its_terms(
     assert read.of([*((term, weight) for term, _, weight in weighed), ("unknown", 3)]) == expected
 
 
-@given(st.lists(st.integers(-(10**6), 10**6), min_size=DIMENSIONS, max_size=DIMENSIONS))
-def test_a_vector_in_signed_bytes_points_the_same_way_and_has_a_code(vector: list[int]) -> None:
+VECTOR = st.lists(st.integers(-(10**6), 10**6), min_size=DIMENSIONS, max_size=DIMENSIONS)
+
+
+@given(VECTOR)
+def test_a_vector_in_bytes_points_the_same_way_and_has_a_code(vector: list[int]) -> None:
     small = shrunk(vector)
-    assert max(map(abs, small)) in (0, 127)
+    assert max(abs(each - 128) for each in small) in (0, 127)
     assert 0 <= code(vector) < 2 ** (8 * CODE_BYTES)
     assert (code(vector) ^ code([each * 2 for each in vector])).bit_count() == 0
+    assert Direction(vector).code == code(vector)
     if any(vector):
-        assert sum(a * b for a, b in zip(unit(vector), unit(small), strict=True)) > 0.99
-        assert math.isclose(length(unit(vector)), 1)
+        assert Direction(vector).likeness(small, square(small)) > 0.99
+
+
+@given(VECTOR, VECTOR)
+def test_a_likeness_is_the_cosine_between_two_vectors(one: list[int], other: list[int]) -> None:
+    small = shrunk(other)
+    numbers = [each - 128 for each in small]
+    lengths = math.hypot(*one) * math.hypot(*numbers)
+    cosine = sum(a * b for a, b in zip(one, numbers, strict=True)) / lengths if lengths else 0.0
+    assert Direction(one).likeness(small, square(small)) == pytest.approx(cosine, abs=1e-9)
+
+
+def test_what_means_nothing_points_nowhere_and_is_like_nothing() -> None:
+    nothing, something = [0] * DIMENSIONS, [1] * DIMENSIONS
+    assert not Direction(nothing)
+    assert Direction(something)
+    assert Direction(nothing).likeness(shrunk(something), square(shrunk(something))) == 0
+    assert Direction(something).likeness(shrunk(nothing), square(shrunk(nothing))) == 0
 
 
 CODE = st.integers(0, 2 ** (8 * CODE_BYTES) - 1)

@@ -1,110 +1,115 @@
-"""Trees of questions about numbers, each leaf of which is worth something; and their sums for many rows at once.
+"""Trees of questions about numbers, each leaf of which is worth something; and their sums for rows of numbers.
 
-A tree asks of a row whether a number in it is at most so much, and then one of two trees more. All rows are taken
-through the trees together: those that stand at a question are one integer, with a lane of 32 bits for each row that
-is 1 or 0, and the answer parts it in two. What a leaf is worth is added to all of its rows by one multiplication.
+A tree asks of a row whether a number in it is at most so much, and then one of two trees more. All trees are asked at
+once, as QuickScorer does (Lucchese et al., SIGIR 2015): a question that is answered with no rules out the leaves below
+it, and of those that no question rules out, the first is the one that the row comes to. A set of leaves of all trees is
+an integer with a byte for each tree, and a bit in that for each of its leaves, the first the lowest. So a number of a
+row costs one look-up, of the leaves that are left where it exceeds so many of the thresholds that it is held against.
 """
 
 from __future__ import annotations
 
-import sys
-from array import array
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+import math
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import reduce
+from operator import and_, getitem
 from typing import Any, NamedTuple
 
-_LANE = 4  # bytes
-_UNIT = 1e-5  # what leaves are worth is counted in these
-_MOST = 2**31 * _UNIT  # what the leaves of all trees may be worth together, for a lane to hold it
+LEAVES = 8
+"""A tree has no more."""
+
+_UNIT = 1e-5  # what leaves are worth is counted in these, so that no order of adding them up matters
+_LOWEST = bytes((byte & -byte).bit_length() - 1 if byte else 0 for byte in range(256))
 
 
-class Node(NamedTuple):
-    """A question; what follows where the number is at most the threshold, and where not: a question or a worth."""
-
-    number: int
+class _Question(NamedTuple):
     threshold: float
-    below: Node | int
-    above: Node | int
+    below: int  # the leaves that it rules out, where it is answered with no
 
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """Trees, whose leaves are counted in units above `least`."""
+    """The numbers that are asked about, by their places in a row, and what follows from each; the leaves' worths."""
 
-    trees: tuple[Node, ...] = ()
-    least: float = 0.0
+    numbers: tuple[int, ...] = ()
+    thresholds: tuple[tuple[float, ...], ...] = ()  # by number, ascending
+    left: tuple[tuple[int, ...], ...] = ()  # by number, and by how many of its thresholds are exceeded: the leaves left
+    worths: tuple[tuple[int, ...], ...] = ()  # by tree, of each leaf
 
     @classmethod
     def read(cls, trees: Sequence[Any], names: Sequence[str]) -> Forest:
         """The forest of such JSON values: a tree is `[name, threshold, below, above]`, or what its leaf is worth.
 
         Raises:
-            ValueError: a name is not one of `names`, or a tree is none, or is worth too much.
+            ValueError: a name is not one of `names`, or a tree is none, or has more than `LEAVES`.
         """
         places = {name: place for place, name in enumerate(names)}
-        for tree in trees:
+        asked: dict[int, list[_Question]] = {}
+        worths = []
+        for which, tree in enumerate(trees):
             _check(tree, places)
-        worths = [each for tree in trees for each in _leaves(tree)]
-        least = min(worths, default=0.0)
-        if len(trees) * (max(worths, default=0.0) - least) > _MOST:
-            raise ValueError("trees whose leaves are worth too much together")
-        return cls(tuple(_node(tree, places, least) for tree in trees), least)
+            leaves = list(_leaves(tree))
+            if len(leaves) > LEAVES:
+                raise ValueError(f"a tree of {len(leaves)} leaves: {str(tree)[:80]}")
+            worths.append(tuple(round(each / _UNIT) for each in leaves))
+            for name, threshold, below in _questions(tree, 0):
+                asked.setdefault(places[name], []).append(_Question(threshold, below << 8 * which))
+        numbers = tuple(sorted(asked))
+        ordered = [sorted(asked[number]) for number in numbers]
+        every = (1 << 8 * len(worths)) - 1
+        return cls(
+            numbers,
+            tuple(tuple(each.threshold for each in questions) for questions in ordered),
+            tuple(_left(every, questions) for questions in ordered),
+            tuple(worths),
+        )
 
     def sums(self, rows: Sequence[Sequence[float]]) -> list[float]:
         """What all trees are worth together, for each row."""
-        if not rows:
-            return []
-        count = len(rows)
-        ones = [1 << 8 * _LANE * row for row in range(count)]
-        if sys.byteorder == "big":
-            ones.reverse()
-        every = sum(ones)
-        columns = list(zip(*rows, strict=True))
-        lowest: dict[int, tuple[list[float], list[int]]] = {}
-
-        def worth(node: Node, standing: int) -> int:
-            number, threshold, under, over = node
-            found = lowest.get(number)
-            if found is None:
-                found = lowest[number] = _lowest(columns[number], ones)
-            values, lanes = found
-            below = standing & lanes[bisect_right(values, threshold)]
-            above = standing ^ below
-            total = 0
-            if below:
-                total = below * under if isinstance(under, int) else worth(under, below)
-            if above:
-                total += above * over if isinstance(over, int) else worth(over, above)
-            return total
-
-        sums = array("I")
-        sums.frombytes(sum(worth(tree, every) for tree in self.trees).to_bytes(count * _LANE, sys.byteorder))
-        whole = self.least * len(self.trees)
-        return [each * _UNIT + whole for each in sums]
+        many, numbers, thresholds, left, worths = (
+            len(self.worths), self.numbers, self.thresholds, self.left, self.worths,
+        )  # fmt: skip
+        if not many:
+            return [0.0] * len(rows)
+        found = []
+        for row in rows:
+            exceeded = map(bisect_left, thresholds, map(row.__getitem__, numbers))
+            leaves = reduce(and_, map(getitem, left, exceeded)).to_bytes(many, "little").translate(_LOWEST)
+            found.append(sum(map(getitem, worths, leaves)) * _UNIT)
+        return found
 
 
-def _lowest(column: Sequence[float], ones: Sequence[int]) -> tuple[list[float], list[int]]:
-    """The numbers in order; and for every count of the lowest, the lanes of the rows that have them."""
-    order = sorted(range(len(column)), key=column.__getitem__)
-    return [column[row] for row in order], list(accumulate(map(ones.__getitem__, order), initial=0))
+def _left(every: int, questions: Sequence[_Question]) -> tuple[int, ...]:
+    left = [every]
+    for each in questions:
+        left.append(left[-1] & ~each.below)
+    return tuple(left)
 
 
 def _check(tree: Any, places: Mapping[str, int]) -> None:
     if not (isinstance(tree, list) and len(tree) == 4 and tree[0] in places and isinstance(tree[1], int | float)):
         raise ValueError(f"no question about what is measured: {str(tree)[:80]}")
     for part in tree[2:]:
-        if not isinstance(part, int | float):
+        if isinstance(part, list) or not (isinstance(part, int | float) and math.isfinite(part)):
             _check(part, places)
 
 
-def _leaves(tree: Any) -> list[float]:
-    return [each for part in tree[2:] for each in _leaves(part)] if isinstance(tree, list) else [float(tree)]
+def _leaves(tree: Any) -> Iterator[float]:
+    """What its leaves are worth, from below to above."""
+    if isinstance(tree, list):
+        for part in tree[2:]:
+            yield from _leaves(part)
+    else:
+        yield float(tree)
 
 
-def _node(tree: Any, places: Mapping[str, int], least: float) -> Node:
-    below, above = (
-        _node(each, places, least) if isinstance(each, list) else round((each - least) / _UNIT) for each in tree[2:]
-    )
-    return Node(places[tree[0]], float(tree[1]), below, above)
+def _questions(tree: Any, first: int) -> Iterator[tuple[str, float, int]]:
+    """The name, threshold and leaves below of each question of a tree whose first leaf has this number."""
+    if isinstance(tree, list):
+        name, threshold, below, above = tree
+        many = len(list(_leaves(below)))
+        yield name, float(threshold), (1 << many) - 1 << first
+        yield from _questions(below, first)
+        yield from _questions(above, first + many)

@@ -20,20 +20,20 @@ are made of `_numbers`.
 from __future__ import annotations
 
 import difflib
-import heapq
 import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
 from isthmus.catalog.question import Question, Wanted
 from isthmus.catalog.ranking import Candidate, Entries, Ranker, Signals, Word, ranker
+from isthmus.catalog.scores import Scores, Standing
 from isthmus.catalog.share import Share
 from isthmus.catalog.terms import ACTIONS, stem
 from isthmus.catalog.thesaurus import SAME, Thesaurus, thesaurus
 from isthmus.catalog.tuning import Tuning
-from isthmus.catalog.vectors import Codes, Vectors, code, unit, vectors
+from isthmus.catalog.vectors import Codes, Direction, Vectors, vectors
 from isthmus.model import Operation
 
 Allowed = Callable[[Operation], bool]
@@ -89,7 +89,7 @@ class Index:
         upstreams = [operation.upstream for operation in self._operations]
         self._entries = Entries(self._shares, numberings, self._rarity, upstreams)
         self._actions = self._by_action()
-        self._worths_of_actions: dict[frozenset[str], list[float]] = {}
+        self._worths_of_actions: dict[frozenset[str], tuple[list[float], float]] = {}
         self._related = self._relate()
         self._spellings = self._by_letter()
 
@@ -208,18 +208,18 @@ class Index:
         near = [self._numbers.get(stem(word)) for word in self.near(wanted.word, 1, _LIKE)]
         return tuple((number, SAME) for number in near if number is not None)
 
-    def _about(self, question: Question) -> tuple[list[float], ...]:
+    def _about(self, question: Question) -> tuple[Direction, ...]:
         """What the query is about, and then what each of its clauses is, if there are several."""
         weights = [(each.term, 1 if each.filler else 2) for each in question.wanted]
         clauses = question.clauses if len(question.clauses) > 1 else ()
         texts = [weights, *([weights[place] for place in sorted(clause)] for clause in clauses)]
-        return tuple(unit(self._vectors.of(text)) for text in texts)
+        return tuple(Direction(self._vectors.of(text)) for text in texts)
 
     def _candidates(
         self,
         question: Question,
         words: list[Word],
-        about: tuple[list[float], ...],
+        about: tuple[Direction, ...],
         upstream: str | None,
         allowed: Allowed | None,
         limit: int,
@@ -231,40 +231,45 @@ class Index:
         def first(places: Iterable[int], many: int) -> list[int]:
             return list(islice((place for place in places if self._fits(place, upstream, allowed)), many))
 
-        best = first(_best_first(scores, number), number)
-        alike = first(self._codes.most_alike(code(about[0])), self._tuning.alike) if any(about[0]) else []
-        whole = scores[best[0]] if best else 1.0
-        found = [
-            Candidate(place, scores[place], self._entries.likeness(place, about[0]))
-            for place in dict.fromkeys(chain(best, alike))
-        ]
+        best = first(scores.best_first(number), number)
+        alike = first(self._codes.most_alike(about[0].code), self._tuning.alike) if about[0] else []
+        score, likeness, wanted = scores.of, self._entries.likeness, about[0]
+        whole = score[best[0]] if best else 1.0
+        found = [Candidate(place, score[place], likeness(place, wanted)) for place in dict.fromkeys(chain(best, alike))]
         found.sort(key=lambda each: -each.score / whole - self._tuning.likeness * each.likeness)
-        return [scores[place] for place in best], found[: max(limit, self._tuning.looked_at)]
+        return [score[place] for place in best], found[: max(limit, self._tuning.looked_at)]
 
     def _fits(self, place: int, upstream: str | None, allowed: Allowed | None) -> bool:
         """Whether the operation there may be found."""
         operation = self._operations[place]
         return (upstream is None or operation.upstream == upstream) and (not allowed or allowed(operation))
 
-    def _scores(self, question: Question, words: list[Word]) -> list[float]:
-        scores = list(self._acting(frozenset(question.actions)))
+    def _scores(self, question: Question, words: list[Word]) -> Scores:
+        """What every operation has of the query: the first stage."""
+        acting, most = self._acting(frozenset(question.actions))
+        scores = list(acting)
+        terms = []
         for number, factor in self._factors(words).items():
+            held = []
             for which, local in self._held[number]:
                 first = self._entries.firsts[which]
-                for place, worth in self._shares[which].standing(local):
+                places, worths = self._shares[which].standing(local)
+                for place, worth in zip(places, worths, strict=True):
                     scores[first + place] += worth * factor
-        return scores
+                held.append((first, places))
+            terms.append(Standing(factor, held))
+        return Scores(scores, terms, most)
 
-    def _acting(self, actions: frozenset[str]) -> list[float]:
-        """What each operation is worth for doing what these verbs mean; worked out when it is first asked for."""
+    def _acting(self, actions: frozenset[str]) -> tuple[list[float], float]:
+        """What each operation is worth for doing what these verbs mean, and the most; worked out when first asked."""
         acting = self._worths_of_actions.get(actions)
         if acting is None:
-            acting = [0.0] * len(self)
+            worths = [0.0] * len(self)
             for action in actions:
                 worth = self._tuning.action * self._rare(len(self._actions[action]))
                 for place in self._actions[action]:
-                    acting[place] += worth
-            self._worths_of_actions[actions] = acting
+                    worths[place] += worth
+            acting = self._worths_of_actions[actions] = worths, max(worths, default=0.0)
         return acting
 
     def _factors(self, words: list[Word]) -> dict[int, float]:
@@ -279,14 +284,3 @@ class Index:
         said = {word.number: word.wanted.weight * word.rarity for word in words if word.number is not None}
         telling = {number: factor for number, factor in said.items() if self._sizes[number] <= self._tuning.crowd}
         return factors | (telling or said)
-
-
-def _best_first(scores: Sequence[float], many: int) -> Iterator[int]:
-    """The places that have a score, the best first. Who takes no more than `many` has the others never sorted."""
-    least = min(heapq.nlargest(many, scores), default=0.0)
-    near = [place for place, score in enumerate(scores) if score >= least and score]
-    near.sort(key=scores.__getitem__, reverse=True)
-    yield from near
-    far = [place for place, score in enumerate(scores) if 0 < score < least]
-    far.sort(key=scores.__getitem__, reverse=True)
-    yield from far

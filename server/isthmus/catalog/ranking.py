@@ -22,6 +22,7 @@ from isthmus.catalog.forest import Forest
 from isthmus.catalog.question import Question, Wanted
 from isthmus.catalog.reading import HEAD, Field
 from isthmus.catalog.share import Facts, Share
+from isthmus.catalog.vectors import Direction
 
 _NAME, _PATH, _FIRST, _LAST = int(Field.NAME), int(Field.PATH), int(Field.FIRST), int(Field.LAST)
 _DESCRIPTION, _UPSTREAM, _IN_HEAD = int(Field.DESCRIPTION), int(Field.UPSTREAM), int(HEAD)
@@ -132,11 +133,10 @@ class Entries:
         share, numbering, local = self._at(place)
         return share.facts_of(local, self._upstreams[place], numbering)
 
-    def likeness(self, place: int, about: Sequence[float]) -> float:
+    def likeness(self, place: int, about: Direction) -> float:
         """How near what one operation is about is to what a query is about, from -1 to 1."""
         share, _, local = self._at(place)
-        vector, length = share.vector(local)
-        return sum(map(mul, about, vector)) / length if length else 0.0
+        return about.likeness(*share.vector(local))
 
     def weights(self, place: int) -> list[float]:
         """The sums of rarities in name, path, first sentence, description and last segment."""
@@ -173,7 +173,7 @@ class Signals:
         self,
         question: Question,
         words: Sequence[Word],
-        about: Sequence[Sequence[float]],
+        about: Sequence[Direction],
         candidates: Sequence[Candidate],
         entries: Entries,
         rarity: Sequence[float],
@@ -184,7 +184,7 @@ class Signals:
         self._near = self._by_number()
         self._closest = {number: max(close for _, close in near) for number, near in self._near.items()}
         self._best = max((each.score for each in candidates), default=0.0) or 1.0
-        self._most_alike = max((each.likeness for each in candidates), default=0.0)
+        self._likenesses = sorted([each.likeness for each in candidates])
         self._unheard = math.log(2 * len(entries) + 2)
         self._weigh_words()
         self._actions = set(question.actions) or ({"~read"} if question.asks else set())
@@ -195,6 +195,7 @@ class Signals:
         self._leaders, self._leading = self._center()
         self._agreements = {each.place: self._agreement(each.place) for each in candidates}
         self._clauses = self._by_clause()
+        self._ascending = [sorted(clause.values()) for clause in self._clauses]
 
     def rows(self) -> Iterator[list[float]]:
         """The signals of each candidate, in the order of `SIGNALS`."""
@@ -393,7 +394,7 @@ class Signals:
             {each.place: each.likeness + self._covered(each.place, self._soft) for each in self._candidates}
         ]
 
-    def _near_clause(self, place: int, about: Sequence[float], soft: Sequence[float]) -> float:
+    def _near_clause(self, place: int, about: Direction, soft: Sequence[float]) -> float:
         return self._entries.likeness(place, about) + self._covered(place, soft)
 
     def _covered(self, place: int, soft: Sequence[float]) -> float:
@@ -401,18 +402,21 @@ class Signals:
 
     def _meaning(self, candidate: Candidate) -> list[float]:
         """How near the operation is to the query in meaning, and to its nearest clause; and how it stands in that."""
-        ahead = sum(each.likeness > candidate.likeness for each in self._candidates)
+        own, every = candidate.likeness, self._likenesses
         near = [clause[candidate.place] for clause in self._clauses]
-        best = [max(clause.values()) for clause in self._clauses]
-        places = [sum(each > own for each in clause.values()) for clause, own in zip(self._clauses, near, strict=True)]
+        behind = [each - ascending[-1] for each, ascending in zip(near, self._ascending, strict=True)]
+        ahead = [
+            len(ascending) - bisect_right(ascending, each)
+            for each, ascending in zip(near, self._ascending, strict=True)
+        ]
         return [
-            candidate.likeness,
-            candidate.likeness - self._most_alike,
-            math.log1p(ahead),
+            own,
+            own - every[-1],
+            math.log1p(len(every) - bisect_right(every, own)),
             float(len(near)),
-            math.log1p(min(places)),
+            math.log1p(min(ahead)),
             max(near),
-            max(own - first for own, first in zip(near, best, strict=True)),
+            max(behind),
             sum(near) / len(near),
         ]
 

@@ -17,17 +17,19 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
+from struct import Struct
 from typing import Any
 
 from isthmus.catalog.reading import HEAD, Field, Reading
 from isthmus.catalog.terms import ACTIONS, Analyzer
 from isthmus.catalog.tuning import Tuning
-from isthmus.catalog.vectors import CODE_BYTES, DIMENSIONS, Vectors, code, length, shrunk, unpacked, vectors
+from isthmus.catalog.vectors import CODE_BYTES, DIMENSIONS, Vectors, code, shrunk, square, unpacked, vectors
 from isthmus.model import Operation
 
 _ACTIONS = tuple(ACTIONS)
 _TITLE, _TEXT = int(Field.NAME | Field.FIRST), int(HEAD | Field.DESCRIPTION)
 _ABOUT_MOST, _ABOUT = 6, 3  # what a term counts for there, against one of a parameter's name
+_vector_at = Struct(f"{DIMENSIONS}B").unpack_from
 _COUNTS = 8  # numbers of an operation's `facts` that come before its groups of terms
 
 
@@ -63,8 +65,8 @@ class Share:
     masks: array[int]  # H: the fields that each stands in
     tells: array[int]  # I: by operation, where its `facts` begin, and the end of all
     facts: array[int]  # I: see `facts_of`
-    vectors: array[int]  # b: `DIMENSIONS` numbers for each operation, which say what it is about
-    lengths: array[float]  # f: how long each of these vectors is
+    vectors: array[int]  # B: `DIMENSIONS` numbers for each operation, which say what it is about
+    squares: array[int]  # I: of the lengths of these vectors
     codes: array[int]  # B: `CODE_BYTES` for each operation, the code of its vector
 
     @classmethod
@@ -75,10 +77,10 @@ class Share:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def standing(self, number: int) -> Iterator[tuple[int, float]]:
-        """The places where a term stands, and what it is worth there."""
+    def standing(self, number: int) -> tuple[array[int], array[float]]:
+        """The places where a term stands, and what it is worth in each."""
         begin, end = self.begins[number], self.begins[number + 1]
-        return zip(self.places[begin:end], self.worths[begin:end], strict=True)
+        return self.places[begin:end], self.worths[begin:end]
 
     def frequency(self, number: int) -> int:
         """How many operations have a term."""
@@ -93,10 +95,9 @@ class Share:
         """What an operation does, as bits in the order of `ACTIONS`."""
         return self.facts[self.tells[place]]
 
-    def vector(self, place: int) -> tuple[array[int], float]:
-        """What an operation is about, and how long that vector is."""
-        begin = place * DIMENSIONS
-        return self.vectors[begin : begin + DIMENSIONS], self.lengths[place]
+    def vector(self, place: int) -> tuple[tuple[int, ...], int]:
+        """What an operation is about, as `shrunk` made it, and the square of its length."""
+        return _vector_at(self.vectors, place * DIMENSIONS), self.squares[place]
 
     def facts_of(self, place: int, upstream: str, numbering: Sequence[int]) -> Facts:
         """The facts of an operation, its terms as `numbering` numbers them.
@@ -169,7 +170,7 @@ class Share:
             and len(self.places) == len(self.worths)
             and len(self.numbers) == len(self.masks)
             and len(self.vectors) == len(self) * DIMENSIONS
-            and len(self.lengths) == len(self)
+            and len(self.squares) == len(self)
             and len(self.codes) == len(self) * CODE_BYTES
             and max(self.places, default=-1) < len(self)
             and max(self.numbers, default=-1) < many
@@ -177,7 +178,7 @@ class Share:
 
 
 _ARRAYS = tuple(
-    (each.name, {"worths": "f", "masks": "H", "vectors": "b", "lengths": "f", "codes": "B"}.get(each.name, "I"))
+    (each.name, {"worths": "f", "masks": "H", "vectors": "B", "codes": "B"}.get(each.name, "I"))
     for each in fields(Share)[2:]
 )
 """The arrays of a share, in the order in which they are packed, with their types."""
@@ -203,7 +204,7 @@ class _Reader:
         self._tells, self._facts = array("I", [0]), array("I")
         self._words = words
         self._lanes: list[tuple[int, int]] = []  # by term, its vector and what it counts for
-        self._vectors, self._lengths, self._codes = array("b"), array("f"), array("B")
+        self._vectors, self._squares, self._codes = array("B"), array("I"), array("B")
 
     def share(self, operations: Sequence[Operation]) -> Share:
         for place, operation in enumerate(operations):
@@ -226,7 +227,7 @@ class _Reader:
             self._tells,
             self._facts,
             self._vectors,
-            self._lengths,
+            self._squares,
             self._codes,
         )
 
@@ -260,7 +261,7 @@ class _Reader:
         vector = unpacked(sum_of_lanes, counted)
         small = shrunk(vector)
         self._vectors.extend(small)
-        self._lengths.append(length(small))
+        self._squares.append(square(small))
         self._codes.frombytes(code(vector).to_bytes(CODE_BYTES))
 
     def _number(self, term: str) -> int:
