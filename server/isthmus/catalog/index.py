@@ -233,9 +233,11 @@ class Index:
 
         best = first(scores.best_first(number), number)
         alike = first(self._codes.most_alike(about[0].code), self._tuning.alike) if about[0] else []
-        score, likeness, wanted = scores.of, self._entries.likeness, about[0]
+        score = scores.of
         whole = score[best[0]] if best else 1.0
-        found = [Candidate(place, score[place], likeness(place, wanted)) for place in dict.fromkeys(chain(best, alike))]
+        places = list(dict.fromkeys(chain(best, alike)))
+        likenesses = self._entries.likenesses(places, about[0])
+        found = [Candidate(place, score[place], near) for place, near in zip(places, likenesses, strict=True)]
         found.sort(key=lambda each: -each.score / whole - self._tuning.likeness * each.likeness)
         return [score[place] for place in best], found[: max(limit, self._tuning.looked_at)]
 

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from isthmus.catalog.terms import STOP_WORDS, split, stem, verb_action
 from isthmus.catalog.thesaurus import Thesaurus
@@ -79,8 +80,9 @@ class Question:
         wanted: dict[str, Wanted] = {}
         parts: dict[int, list[str]] = {}  # the terms between each two breaks
         breaks = [found.start() for found in _BREAK.finditer(text)]
+        stems = cache(stem)
         for start, word, value, name in _words(text):
-            term, filler = stem(word), word in thesaurus.filler
+            term, filler = stems(word), word in thesaurus.filler
             parts.setdefault(bisect_left(breaks, start), []).append(term)
             found = wanted.get(term)
             if found is None:
@@ -93,7 +95,7 @@ class Question:
             tuple(wanted.values()),
             tuple(each.action for each in wanted.values() if each.action),
             bool(words) and words[0] in _ASKS,
-            bool(_LONG_NUMBER.search(text)) or any(stem(word) in ID_TERMS for word in words),
+            bool(_LONG_NUMBER.search(text)) or any(stems(word) in ID_TERMS for word in words),
             nouns[0].endswith("s") and not nouns[0].endswith("ss") if nouns else None,
             _clauses(parts.values(), wanted),
         )
@@ -120,7 +122,7 @@ def _words(text: str) -> Iterator[tuple[int, str, bool, bool]]:
     values = [found.span() for found in _VALUE.finditer(text)]
     for found in _WORD.finditer(text):
         raw, start = found.group(), found.start()
-        value = any(begin <= start < end for begin, end in values)
+        value = bool(values) and any(begin <= start < end for begin, end in values)
         before = text[max(start - 3, 0) : start].rstrip()
         name = raw[0].isupper() and raw[1:].islower() and bool(before) and before[-1] not in _SENTENCE_ENDS
         for word in split(raw):

@@ -11,12 +11,13 @@ import json
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import accumulate
 from operator import mul
+from typing import NamedTuple
 
 from isthmus.catalog.forest import Forest
 from isthmus.catalog.question import Question, Wanted
@@ -29,6 +30,7 @@ _DESCRIPTION, _UPSTREAM, _IN_HEAD = int(Field.DESCRIPTION), int(Field.UPSTREAM),
 _WEIGHED = (_NAME, _PATH, _FIRST, _DESCRIPTION, _LAST)
 _ANYWHERE = 0xFFFF
 _AGREEING = (_NAME, _IN_HEAD, _FIRST, _ANYWHERE, _LAST)
+_MISSED = (_WEIGHED.index(_NAME), _WEIGHED.index(_PATH), _WEIGHED.index(_LAST))
 _UNHEARD = 0.8  # the part of its rarity that a word counts for which stands nowhere, but is related to words that do
 _LEADERS = 5  # candidates whose terms the others are compared with
 _DEMANDING = 20  # candidates whose needs are looked at
@@ -81,8 +83,7 @@ class Word:
         return self.number is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An operation that reached the second stage: its score by words, and how like the query it is in meaning."""
 
     place: int
@@ -90,8 +91,7 @@ class Candidate:
     likeness: float
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(NamedTuple):
     """How an operation and a query agree: signals; how near its head is to each word; its likeness to the leaders."""
 
     signals: list[float]
@@ -133,10 +133,10 @@ class Entries:
         share, numbering, local = self._at(place)
         return share.facts_of(local, self._upstreams[place], numbering)
 
-    def likeness(self, place: int, about: Direction) -> float:
-        """How near what one operation is about is to what a query is about, from -1 to 1."""
-        share, _, local = self._at(place)
-        return about.likeness(*share.vector(local))
+    def likenesses(self, places: Iterable[int], about: Direction) -> list[float]:
+        """How near what each of these operations is about is to what a query is about, from -1 to 1."""
+        found = map(self._at, places)
+        return about.likenesses([share.vector(local) for share, _, local in found])
 
     def weights(self, place: int) -> list[float]:
         """The sums of rarities in name, path, first sentence, description and last segment."""
@@ -182,7 +182,7 @@ class Signals:
         self._entries, self._rarity = entries, rarity
         self._facts = {each.place: entries.facts(each.place) for each in candidates}
         self._near = self._by_number()
-        self._closest = {number: max(close for _, close in near) for number, near in self._near.items()}
+        self._closest = {number: max([close for _, close in near]) for number, near in self._near.items()}
         self._best = max((each.score for each in candidates), default=0.0) or 1.0
         self._likenesses = sorted([each.likeness for each in candidates])
         self._unheard = math.log(2 * len(entries) + 2)
@@ -193,6 +193,7 @@ class Signals:
         self._upstreams = self._by_upstream()
         self._needed = self._needs()
         self._leaders, self._leading = self._center()
+        self._worths: dict[tuple[float, ...], tuple[float, float, float]] = {}
         self._agreements = {each.place: self._agreement(each.place) for each in candidates}
         self._clauses = self._by_clause()
         self._ascending = [sorted(clause.values()) for clause in self._clauses]
@@ -311,35 +312,45 @@ class Signals:
         rarest = like = 0.0
         near, closest, rarity, leaders = self._near, self._closest, self._rarity, self._leaders
         for number, mask in self._entries.of(place):
-            if mask & _IN_HEAD and number in leaders:
+            if number in leaders and mask & _IN_HEAD:
                 like += leaders[number] * rarity[number]
-            hits = near.get(number)
-            if hits is None:
+            if number not in near:
                 continue
-            worth, (weighed, agreeing) = closest[number] * rarity[number], _parts_of(mask)
-            for which in weighed:
-                own[which] += worth
+            hits, worth, (weighed, agreeing) = near[number], closest[number] * rarity[number], _parts_of(mask)
             if mask & _IN_HEAD and closest[number] == 1.0:
                 rarest = max(rarest, rarity[number])
+            for which in weighed:
+                own[which] += worth
             for which in agreeing:
                 found = fields[which]
                 for index, close in hits:
                     if close > found[index]:
                         found[index] = close
         whole = self._entries.weights(place)
-        missing = [(all_of - part) / self._unheard for all_of, part in zip(whole, own, strict=True)]
+        worths = [self._worth_of(tuple(each)) for each in fields]
+        thing = self._object
         signals = [
-            *(sum(map(mul, self._soft, each)) for each in fields),
-            *(sum(map(mul, self._noun, each)) for each in fields),
-            sum(map(mul, self._early, fields[1])),
-            *(each[self._object] if self._object is not None else -0.1 for each in fields),
-            *(part / (all_of + 1e-3) for all_of, part in zip(whole, own, strict=True)),
-            missing[0],
-            missing[1],
-            missing[4],
+            *[soft for soft, _, _ in worths],
+            *[noun for _, noun, _ in worths],
+            worths[1][2],
+            *([-0.1] * len(fields) if thing is None else [each[thing] for each in fields]),
+            *[part / (all_of + 1e-3) for all_of, part in zip(whole, own, strict=True)],
+            *[(whole[which] - own[which]) / self._unheard for which in _MISSED],
             rarest / self._unheard,
         ]
         return Agreement(signals, fields[1], like)
+
+    def _worth_of(self, near: tuple[float, ...]) -> tuple[float, float, float]:
+        """What it is worth to be so near to each word: of all that the query says, of its nouns, of early words.
+
+        Many candidates have the same words of a query in the same field.
+        """
+        worth = self._worths.get(near)
+        if worth is None:
+            worth = self._worths[near] = (
+                sum(map(mul, self._soft, near)), sum(map(mul, self._noun, near)), sum(map(mul, self._early, near)),
+            )  # fmt: skip
+        return worth
 
     def _doing(self, facts: Facts) -> list[float]:
         """Whether the operation does what is asked, to as many as is asked."""
@@ -389,13 +400,16 @@ class Signals:
         near: list[dict[int, float]] = []
         for about, clause in zip(self._about[1:], clauses, strict=True):
             soft = _share([each if place in clause else 0.0 for place, each in enumerate(self._soft)])
-            near.append({each.place: self._near_clause(each.place, about, soft) for each in self._candidates})
+            likenesses = self._entries.likenesses(self._agreements, about)
+            near.append(
+                {
+                    place: likeness + self._covered(place, soft)
+                    for place, likeness in zip(self._agreements, likenesses, strict=True)
+                }
+            )
         return near or [
             {each.place: each.likeness + self._covered(each.place, self._soft) for each in self._candidates}
         ]
-
-    def _near_clause(self, place: int, about: Direction, soft: Sequence[float]) -> float:
-        return self._entries.likeness(place, about) + self._covered(place, soft)
 
     def _covered(self, place: int, soft: Sequence[float]) -> float:
         return math.fsum(map(mul, soft, self._agreements[place].heads))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+_ENOUGH = 4  # times as many as are wanted: a score that so many of these have is hardly less than the best have
 _ROUNDED = 1 - 1e-9  # sums of the same numbers differ by as little, in another order
 
 
@@ -33,31 +34,33 @@ class Scores:
     def best_first(self, many: int) -> Iterator[int]:
         """The places that have a score, the best first. Who takes no more than `many` has the others never sorted."""
         of = self.of
-        least, places = self._likely(many)
-        near = sorted([place for place in places if of[place] >= least and of[place]])
+        least, near = self._near(many)
+        near.sort()
         near.sort(key=of.__getitem__, reverse=True)
         yield from near
         far = [place for place, score in enumerate(of) if 0 < score < least]
         far.sort(key=of.__getitem__, reverse=True)
         yield from far
 
-    def _likely(self, many: int) -> tuple[float, Iterable[int]]:
-        """A score that so many have, and places among which all are that have it.
+    def _near(self, many: int) -> tuple[float, list[int]]:
+        """A score that so many have, and the places of all that have it.
 
-        Whatever has it, has one of the terms that add much: the others together, and what is its own, do not reach it.
+        Such a score is found among what has the terms that add most. What has it has one of the terms that are not
+        weak: all of these together, and what is its own, do not reach it.
         """
-        terms = sorted(self.terms, key=lambda term: -term.most)
-        found: set[int] = set()
-        looked_at = 0
-        while len(found) < many and looked_at < len(terms):
-            found.update(*terms[looked_at].places())
-            looked_at += 1
-        least = min(heapq.nlargest(many, map(self.of.__getitem__, found)), default=0.0)
+        of, terms = self.of, sorted(self.terms, key=lambda term: -term.most)
+        some: set[int] = set()
+        for term in terms:
+            some.update(*term.places())
+            if len(some) >= many * _ENOUGH:
+                break
+        least = min(heapq.nlargest(many, map(of.__getitem__, some)), default=0.0)
         reached = self.own
-        while len(terms) > looked_at and reached + terms[-1].most < least * _ROUNDED:
+        while terms and reached + terms[-1].most < least * _ROUNDED:
             reached += terms.pop().most
-        if len(found) < many or reached >= least * _ROUNDED:
-            return min(heapq.nlargest(many, self.of), default=0.0), range(len(self.of))
-        for term in terms[looked_at:]:
-            found.update(*term.places())
-        return least, found
+        if len(some) < many or reached >= least * _ROUNDED:
+            least = min(heapq.nlargest(many, of), default=0.0)
+            return least, [place for place, score in enumerate(of) if score >= least and score]
+        return least, list(
+            {place for term in terms for places in term.places() for place in places if of[place] >= least}
+        )

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 from isthmus.catalog.reading import HEAD, Field, Reading
 from isthmus.catalog.terms import ACTIONS, Analyzer
@@ -27,14 +27,14 @@ from isthmus.catalog.vectors import CODE_BYTES, DIMENSIONS, Vectors, code, shrun
 from isthmus.model import Operation
 
 _ACTIONS = tuple(ACTIONS)
+_DOING = [frozenset(each for bit, each in enumerate(_ACTIONS) if bits >> bit & 1) for bits in range(1 << len(_ACTIONS))]
 _TITLE, _TEXT = int(Field.NAME | Field.FIRST), int(HEAD | Field.DESCRIPTION)
 _ABOUT_MOST, _ABOUT = 6, 3  # what a term counts for there, against one of a parameter's name
 _vector_at = Struct(f"{DIMENSIONS}B").unpack_from
 _COUNTS = 8  # numbers of an operation's `facts` that come before its groups of terms
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What the second stage asks of an operation beside its terms; terms are numbers of the index."""
 
     upstream: str
@@ -109,14 +109,14 @@ class Share:
         actions, flags, parameters, depth, holes, *lengths = said[:_COUNTS]
         groups, at = [], _COUNTS
         while at < len(said):
-            end = at + 1 + said[at]
-            groups.append(frozenset(numbering[number] for number in said[at + 1 : end]))
-            at = end
+            begin = at + 1
+            at = begin + said[at]
+            groups.append(frozenset([numbering[number] for number in said[begin:at]]))
         name, first, description = map(math.log1p, lengths)
         return Facts(
             upstream=upstream,
             upstream_terms=groups[0],
-            actions=frozenset(each for bit, each in enumerate(_ACTIONS) if actions >> bit & 1),
+            actions=_DOING[actions],
             finds=bool(flags & 1),
             names=groups[1],
             required=tuple(groups[3:]),

@@ -4,8 +4,8 @@
 vector of a text is the sum of those of its terms. There are a million of those sums in a large catalog, so a term's
 vector is one big integer, with a lane of 32 bits for each dimension: adding two of them adds all their lanes at once.
 
-Texts that point the same way have *codes* that differ in few bits, which a search counts for all operations in half a
-millisecond. A code has a bit for the sign of each dimension, and of the sums and differences of pairs of them.
+Texts that point the same way have *codes* that differ in few bits, which a search counts for all operations in some
+0.2 ms. A code has a bit for the sign of each dimension, and of the sums and differences of pairs of them.
 """
 
 from __future__ import annotations
@@ -188,13 +188,15 @@ class Direction:
         """What the codes of other texts are held against."""
         return code(self._vector)
 
-    def likeness(self, small: Sequence[int], square: int) -> float:
-        """How near another text is in meaning, from -1 to 1: the cosine between the two vectors.
+    def likenesses(self, others: Iterable[tuple[Sequence[int], int]]) -> list[float]:
+        """How near other texts are in meaning, from -1 to 1: the cosines between this vector and each of theirs.
 
-        It follows from the distance of two points, which the interpreter counts in C, and products of numbers in
-        Python: a third of the time.
+        A text is given by its vector, as `shrunk` made it, and its `square`. The cosine follows from the distance of
+        two points, which the standard library counts in C: in a third of the time that products take.
         """
-        if not (self._point and square):
-            return 0.0
-        apart = math.dist(self._point, small)
-        return (1 + square - apart * apart) / (2 * math.sqrt(square))
+        point, dist, sqrt = self._point, math.dist, math.sqrt
+        if not point:
+            return [0.0 for _ in others]
+        return [
+            (1 + square - dist(point, small) ** 2) / (2 * sqrt(square)) if square else 0.0 for small, square in others
+        ]
