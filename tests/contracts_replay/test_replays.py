@@ -150,6 +150,14 @@ def test_a_change_of_the_policy_shows_as_the_rule_that_refuses(here: Project) ->
     assert "denied by the rule 'shop.create_order'" in here.out
 
 
+def test_a_rule_for_one_principal_counts_where_recordings_are_run_as_that_one(here: Project) -> None:
+    here.configure(policy={"allow": ["read", "write"], "rules": [{"principals": ["intern"], "then": "deny"}]})
+    assert rules(here.replayed("write"), "write") == set()
+    assert rules(here.replayed("write", "--principal", "intern"), "write") == {"program-fails"}
+    assert here.isthmus("check", "--principal", "intern") == 2
+    assert "--principal means nothing without --replay" in here.err
+
+
 def test_a_call_that_a_person_would_be_asked_about_is_remarked_and_goes_on(here: Project) -> None:
     here.configure(policy={"approve": ["shop.create_order"]})
     found = here.replayed("write")

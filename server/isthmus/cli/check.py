@@ -45,6 +45,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="with --replay: ask no upstream for its schemas; documents in files and the lock have to do",
     )
     parser.add_argument(
+        "--principal", metavar="NAME", help="with --replay: as whom they are run (default: local, of stdio)"
+    )
+    parser.add_argument(
         "--fail-on",
         choices=SEVERITIES,
         default="breaking",
@@ -75,8 +78,11 @@ def _compared(arguments: argparse.Namespace) -> int:
     from isthmus.contracts.lock import locked
     from isthmus.contracts.report import rendered, summary
 
-    if arguments.offline:
-        raise ConfigurationError("--offline means nothing without --replay", remedy="leave it out, or add --replay")
+    for option in ("offline", "principal"):
+        if getattr(arguments, option):
+            raise ConfigurationError(
+                f"--{option} means nothing without --replay", remedy="leave it out, or add --replay"
+            )
     found = loaded(arguments)
     path, lock = lock_of(found)
     sources = programs([*arguments.programs, *skill_files(found)])

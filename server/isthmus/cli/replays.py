@@ -11,6 +11,7 @@ from isthmus import __version__
 from isthmus.cli.common import CONNECTING, loaded, run_async, shown
 from isthmus.cli.contracts import folder_of
 from isthmus.errors import ConfigurationError
+from isthmus.model import Principal
 
 if TYPE_CHECKING:
     from isthmus.config.loader import Loaded
@@ -33,12 +34,13 @@ def replayed(arguments: argparse.Namespace) -> tuple[Replays, str, str]:
         remedy = "keep an execution with `isthmus record EXECUTION`; `isthmus runs` lists them"
         raise ConfigurationError("there are no recordings", file=str(folder.path), remedy=remedy)
     recordings = [(name, folder.read(name)) for name in dict.fromkeys(names)]
-    replays = run_async(lambda: _replayed(found, folder.path, recordings, offline=arguments.offline))
+    principal = Principal(arguments.principal) if arguments.principal else Principal()
+    replays = run_async(lambda: _replayed(found, folder.path, recordings, principal, offline=arguments.offline))
     return replays, rendered(replays, arguments.format, version=__version__), summary(replays)
 
 
 async def _replayed(
-    found: Loaded, folder: Path, recordings: Sequence[tuple[str, Recorded]], *, offline: bool
+    found: Loaded, folder: Path, recordings: Sequence[tuple[str, Recorded]], principal: Principal, *, offline: bool
 ) -> Replays:
     from isthmus.compose import read_lock
     from isthmus.compose.rehearsal import grounds_of, rehearsal
@@ -55,7 +57,7 @@ async def _replayed(
         judging=is_there(),
         seconds=CONNECTING,
     )
-    async with rehearsal(found.configuration, found.base, grounds) as stage:
+    async with rehearsal(found.configuration, found.base, grounds, principal) as stage:
         results = [await stage.replay(name, recorded, shown(folder / name)) for name, recorded in recordings]
     return Replays(
         tuple(results), {**grounds.sources, **{name: f"nothing: {why}" for name, why in grounds.missing.items()}}

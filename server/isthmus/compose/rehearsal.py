@@ -30,7 +30,7 @@ from isthmus.mock.answers import came_from_upstream, success_status
 from isthmus.mock.http import message_of
 from isthmus.mock.judge import Judge
 from isthmus.mock.recorded import RecordedDoor, RecordedUpstream, Script
-from isthmus.model import Operation, Question, Reply, Report, UpstreamState, digest
+from isthmus.model import Operation, Principal, Question, Reply, Report, UpstreamState, digest
 from isthmus.validation import Validation
 
 _LOCKED = "as it is locked"
@@ -115,8 +115,13 @@ def _documented(
 
 
 @asynccontextmanager
-async def rehearsal(configuration: Configuration, base: Path, grounds: Grounds) -> AsyncIterator[Rehearsal]:
-    """A server over upstreams that are not there, as long as the block lasts. What it keeps goes with it."""
+async def rehearsal(
+    configuration: Configuration, base: Path, grounds: Grounds, principal: Principal = LOCAL
+) -> AsyncIterator[Rehearsal]:
+    """A server over upstreams that are not there, as long as the block lasts. What it keeps goes with it.
+
+    `principal` is who runs the recordings: rules, and credentials that are there for one alone, may depend on it.
+    """
     upstreams = {name: RecordedUpstream(name, many) for name, many in grounds.operations.items()}
     plain = Configuration()
     with tempfile.TemporaryDirectory(prefix="isthmus-") as folder:
@@ -134,7 +139,7 @@ async def rehearsal(configuration: Configuration, base: Path, grounds: Grounds) 
         )
         async with opening as running:
             await running.settled(READY)
-            yield Rehearsal(running, grounds, upstreams)
+            yield Rehearsal(running, grounds, upstreams, principal)
 
 
 @dataclass(slots=True, eq=False)
@@ -144,6 +149,7 @@ class Rehearsal:
     application: Application
     grounds: Grounds
     upstreams: Mapping[str, RecordedUpstream]
+    principal: Principal
     validation: Validation = field(default_factory=lambda: Validation(opaque=is_opaque))
 
     async def replay(self, name: str, recorded: Recorded, folder: str) -> Replayed:
@@ -180,7 +186,7 @@ class Rehearsal:
         for upstream in self.upstreams.values():
             upstream.script = script
         consent = _Consent(run)
-        report = await server.executing.execute(run.source, principal=LOCAL, session=session, consent=consent)
+        report = await server.executing.execute(run.source, principal=self.principal, session=session, consent=consent)
         if not last:
             _keep_files(server, report)
         findings += differences(run.outcome, now := _outcome(report), file)
