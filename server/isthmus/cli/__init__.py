@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import keyword
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from types import FrameType
+from types import FrameType, ModuleType
 
 from isthmus import __version__
 from isthmus.errors import IsthmusError
@@ -22,6 +23,8 @@ COMMANDS: Mapping[str, str] = {
     "serve": "be an MCP server on stdin and stdout, or over HTTP",
     "token": "make a token with which somebody may use `serve --http`",
     "init": "write an isthmus.yaml to begin with",
+    "import": "write an isthmus.yaml with the MCP servers that another client has",
+    "install": "tell a client of Isthmus: Claude Desktop, Claude Code, Cursor, VS Code",
     "search": "search the operations of all upstreams, as a model would",
     "exec": "run a program, as a model would",
     "approve": "answer what programs wait for",
@@ -64,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    code = importlib.import_module(f"isthmus.cli.{parsed.command}").run(parsed)
+    code = _module(parsed.command).run(parsed)
     sys.stdout.flush()
     return int(code)
 
@@ -81,8 +84,12 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         own = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         if name == command:
-            importlib.import_module(f"isthmus.cli.{name}").arguments(own)
+            _module(name).arguments(own)
     return parser
+
+
+def _module(command: str) -> ModuleType:
+    return importlib.import_module(f"isthmus.cli.{command}" + "_" * keyword.iskeyword(command))
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

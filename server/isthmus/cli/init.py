@@ -91,8 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
     from isthmus.config.schema import text as schema_text
 
     path: Path = arguments.config
-    _write(path, rendered(arguments), force=arguments.force)
-    _write(path.parent / SCHEMA, schema_text(), force=True)
+    write(path, rendered(arguments), force=arguments.force)
+    write(path.parent / SCHEMA, schema_text(), force=True)
     load(path, os.environ)
     say(f"wrote {path} and {path.parent / SCHEMA}\nnext: isthmus doctor --config {path}")
     return 0
@@ -164,9 +164,16 @@ def _escaped(character: str) -> str:
     return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
 
 
-def _write(path: Path, content: str, *, force: bool) -> None:
+def write(path: Path, content: str, *, force: bool, private: bool = False) -> None:
+    """Write a file; over one that is there only by `force`. `private`: for its owner alone to read.
+
+    Raises:
+        ConfigurationError: it is there, or cannot be written.
+    """
     try:
         with path.open("w" if force else "x", encoding="utf-8", newline="\n") as file:
+            if private:
+                path.chmod(0o600)
             file.write(content)
     except FileExistsError:
         raise ConfigurationError(
