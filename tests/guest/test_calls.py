@@ -48,7 +48,7 @@ def test_fifty_calls_made_and_then_touched_leave_in_one_step(box: Sandbox) -> No
 
 
 def test_gathered_calls_leave_in_one_step_and_count_as_awaited(box: Sandbox) -> None:
-    source = "import asyncio\nfound = await asyncio.gather(*[github.get(n=i) for i in range(50)])\n[x.n for x in found]"
+    source = "found = await asyncio.gather(*[github.get(n=i) for i in range(50)])\n[x.n for x in found]"
     assert box.value(source) == list(range(50))
     assert sizes(box) == [50]
     assert all(request.awaited for request in box.host.requests)

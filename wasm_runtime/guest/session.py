@@ -110,6 +110,7 @@ class Guest:
         self._upstreams = {}
         self._builtins.update(errors.PUBLIC)
         self._builtins.update({IDENTICAL: identical, STAR: star_importer(self._globals), "input": no_input})
+        self._builtins["asyncio"] = asyncio  # the tool's own text speaks of it, and models forget to import it
         self._globals["__builtins__"] = self._builtins
         warnings.resetwarnings()
         warnings.filterwarnings("ignore", category=ResourceWarning)

@@ -32,7 +32,7 @@ _HELPERS = frozenset({"call", "search", "help", "save_skill", "simulate", "uses"
 _ERRORS = frozenset(
     name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, IsthmusError)
 )
-_KNOWN = frozenset({*dir(builtins), "PythonFinalizationError", *_HELPERS, *_ERRORS})
+_KNOWN = frozenset({*dir(builtins), "asyncio", "PythonFinalizationError", *_HELPERS, *_ERRORS})
 _OURS = frozenset({"upstreams", "isthmus", SKILLS, "__future__"})
 _SPACES = re.compile(r"\s+")
 
