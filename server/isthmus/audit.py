@@ -120,9 +120,11 @@ def facts(record: Record) -> dict[str, Any]:
     """
     told: dict[str, Any] = {"event": EVENTS[type(record)]}
     for name, value in zip(record._fields, record, strict=True):
-        if isinstance(value, str):
+        if type(value) is str and len(value) <= LONGEST:  # which most are
             if value:
-                told[name] = str(value) if len(value) <= LONGEST else _cut(value)  # of an enumeration, too
+                told[name] = value
+        elif isinstance(value, str):
+            told[name] = _cut(str(value))  # of an enumeration, too
         elif not isinstance(value, tuple):
             told[name] = value
         elif value:

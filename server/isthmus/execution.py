@@ -116,7 +116,7 @@ class Execution:
     _tasks: TaskGroup = field(init=False)
 
     def __post_init__(self) -> None:
-        self._places = anyio.Semaphore(self.parallel)
+        self._places = anyio.Semaphore(self.parallel, fast_acquire=True)
 
     async def run(self, program: Program, before: Transcript | None = None) -> Outcome:
         """Run the program to its end, and cancel whatever it left under way.
@@ -287,9 +287,10 @@ class Execution:
                     limit="calls",
                     hint="the operator can raise limits.calls; or fetch more with each call",
                 )
-            event = Event(request.call, "value", await self.caller.perform(request))
-            large = is_large(event.payload)  # its text takes seconds to write, in which others are to be served
-            return replace(event, text=await aside(large, event_text, event)) if large else event
+            value = await self.caller.perform(request)
+            large = is_large(value)  # its text takes seconds to write, in which others are to be served
+            text = await aside(large, event_text, Event(request.call, "value", value), large)
+            return Event(request.call, "value", value, text)
         except IsthmusError as error:
             return Event(request.call, "error", error_payload(error))
         except Exception as error:  # noqa: BLE001 - whatever fails in here must not take the session along

@@ -183,7 +183,7 @@ class Gateway:
             if real is not call:  # they may quote what a token stands for
                 problems = [f"{each.partition(':')[0]}: it does not fit what its token stands for" for each in problems]
             raise InvalidArguments(f"{name}: " + "; ".join(problems), hint=f"help({name}) shows all parameters")
-        sent = replace(real, arguments=mended)
+        sent = Call(real.operation, mended, real.principal)
         if veil is None or not tells:
             return sent, sent
         return sent, veil.seen(sent if real is call else call)
@@ -241,7 +241,9 @@ class Gateway:
             raise self._redacted(error) from None
         large = is_large(answer.value)
         cleaned = await aside(large, self.redactor.data, answer.value)
-        return Answer(cleaned, tuple(map(self.redactor.text, answer.warnings))), large
+        if answer.warnings or cleaned is not answer.value:
+            answer = Answer(cleaned, tuple(map(self.redactor.text, answer.warnings)))
+        return answer, large
 
     async def _veiled(self, call: Call, answer: Answer, terms: Terms, *, large: bool) -> Answer:
         """The answer as the program may have it, which is also what is learned from."""

@@ -320,9 +320,11 @@ class Report:
 
 def digest(value: object) -> str:
     """A stable hash of plain data (SHA-256, hexadecimal), for addressing calls and catalogs."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_STABLE.encode(value).encode()).hexdigest()
 
 
 def _plain(value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else repr(value)
+
+
+_STABLE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_plain)

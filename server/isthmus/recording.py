@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -150,7 +150,8 @@ class Recording:
 
     def answered(self, event: Event) -> Event:
         """Note what the program will be told; gives it as it travels."""
-        event = replace(event, text=event.text or event_text(event))
+        if not event.text:
+            event = Event(event.call, event.kind, event.payload, event_text(event))
         self._keep(Answered(event.call, event.text), len(event.text))
         return event
 
@@ -178,12 +179,18 @@ class Recording:
             await anyio.lowlevel.checkpoint()
         if self._kept >= upto:
             return
-        async with self._flushing:
+        try:
+            self._flushing.acquire_nowait()  # a lock that nobody has costs nothing
+        except anyio.WouldBlock:
+            await self._flushing.acquire()
+        try:
             entries, first = tuple(self._pending), self._kept
             if entries:
                 await self.append(self.began.execution, first, entries)
                 self._kept += len(entries)
                 del self._pending[: len(entries)]
+        finally:
+            self._flushing.release()
 
     def _note(self, entry: Sent | Ended) -> None:
         self._facts.append(entry)

@@ -53,10 +53,14 @@ class Redactor:
         """Plain data (bytes anywhere) without any secret, in values and in keys; itself where it holds none."""
         return rewritten(value, self._leaf) if self._forms and self._may_hold(value) else value
 
+    def may_stand_in(self, text: bytes) -> bool:
+        """Whether there can be a secret in plain data of which this is the JSON (`compact`)."""
+        return any(map(text.__contains__, self._signs))
+
     def _may_hold(self, value: Any) -> bool:
         """Whether there can be a secret in plain data: a look at its JSON, which is quick; a closer one follows."""
         text = _inner(value)
-        return text is None or any(map(text.__contains__, self._signs))
+        return text is None or self.may_stand_in(text)
 
     def _leaf(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -100,10 +104,10 @@ def _mapping(value: dict[Any, Any], leaf: Leaf, key: Leaf, depth: int) -> dict[A
     return value if same else new
 
 
-def _inner(value: Any) -> str | None:
+def _inner(value: Any) -> bytes | None:
     """The JSON of a value; of a text, what stands between its quotes. None where it has none."""
     try:
-        text = compact(value).decode()
+        text = compact(value)
     except ValueError:
         return None
     return text[1:-1] if isinstance(value, str) else text

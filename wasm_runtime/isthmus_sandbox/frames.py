@@ -43,6 +43,8 @@ _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
+# What is written was checked, so that nothing in it is a part of itself.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
 _PART = 1_000  # values that are written at once
 
 _STEP = frozenset({"requests", "cancellations", "output", "wake_after_ms", "clock"})
@@ -372,22 +374,22 @@ def encode_events(events: Sequence[Event]) -> bytes:
     return b"[" + b",".join(encode_event(event, f"events[{at}]") for at, event in enumerate(events)) + b"]"
 
 
-def event_text(event: Event) -> bytes:
-    """An event as it travels: as `encode_event`, with what is not plain mended."""
+def event_text(event: Event, large: bool | None = None) -> bytes:
+    """An event as it travels: as `encode_event`, with what is not plain mended. `large`: as is known already."""
     try:
-        return encode_event(event)
+        return encode_event(event, large=large)
     except ValueError:
-        return encode_event(replace(event, payload=clean(event.payload)))
+        return encode_event(replace(event, payload=clean(event.payload)), large=large)
 
 
-def encode_event(event: Event, name: str = "event") -> bytes:
+def encode_event(event: Event, name: str = "event", *, large: bool | None = None) -> bytes:
     """One member of the list that `encode_events` makes.
 
     Raises:
         ValueError: the payload is not plain data; the message begins with `name`.
     """
     check(event.payload, f"{name}.payload")
-    dump = _dump_in_parts if is_large(event.payload) else _dump
+    dump = _dump_in_parts if (is_large(event.payload) if large is None else large) else _dump
     try:
         payload, blobs = dump(event.payload), b"[]"
     except TypeError:  # there are bytes in it
@@ -397,7 +399,7 @@ def encode_event(event: Event, name: str = "event") -> bytes:
 
 
 def _dump(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+    return _ENCODER.encode(value).encode("utf-8")
 
 
 def _dump_in_parts(value: Any) -> bytes:

@@ -155,17 +155,16 @@ class AuditFile:
 def line(told: Mapping[str, Any], redactor: Redactor) -> bytes:
     """Facts as one line, without any secret."""
     written = {**told, "at": _stamp(told["at"])}
-    return _json(redactor.data(written)) + b"\n"
+    try:
+        text = compact(written)
+        if text.isascii() and not redactor.may_stand_in(text):
+            return text + b"\n"
+    except ValueError:  # a lone surrogate
+        pass
+    return _ENCODER.encode(redactor.data(written)).encode() + b"\n"
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))  # ASCII: no character of another's can end a line
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    with contextlib.suppress(ValueError):
-        if (text := compact(value)).isascii():
-            return text
-    return _ENCODER.encode(value).encode()
 
 
 def _stamp(at: float) -> str:
