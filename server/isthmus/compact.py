@@ -20,3 +20,11 @@ def compact(value: Any) -> bytes:
         ValueError: there is none (a lone surrogate, bytes that are no text, an object, more than 254 levels).
     """
     return to_json(value)
+
+
+def written(value: Any) -> bytes | None:
+    """As `compact`; None where there is none."""
+    try:
+        return to_json(value)
+    except ValueError:
+        return None

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import anyio
 
 from isthmus.catalog.catalog import Catalog, bind
+from isthmus.compact import written
 from isthmus.contracts.examples import example
 from isthmus.errors import (
     InternalError,
@@ -45,6 +46,8 @@ from isthmus.terms import Terms
 from isthmus.turns import aside
 from isthmus_sandbox.frames import decode_event
 from isthmus_sandbox.values import is_large
+
+_SMALL = 20_000  # bytes of JSON: what takes no more is not large (`is_large`), whatever it is
 
 
 class Catalogs(Protocol):
@@ -239,9 +242,10 @@ class Gateway:
             answer = await self.upstreams[call.operation.upstream].call(call, credential)
         except IsthmusError as error:
             raise self._redacted(error) from None
-        large = is_large(answer.value)
-        cleaned = await aside(large, self.redactor.data, answer.value)
-        if answer.warnings or cleaned is not answer.value:
+        text = written(answer.value)
+        large = (text is None or len(text) > _SMALL) and is_large(answer.value)
+        if text is None or answer.warnings or self.redactor.may_stand_in(text):
+            cleaned = await aside(large, self.redactor.data, answer.value)
             answer = Answer(cleaned, tuple(map(self.redactor.text, answer.warnings)))
         return answer, large
 
@@ -249,7 +253,7 @@ class Gateway:
         """The answer as the program may have it, which is also what is learned from."""
         if (veil := terms.veil) is not None:
             value = await aside(large, veil.taken, call.operation, answer.value)
-            answer = Answer(value, tuple(map(veil.shown, answer.warnings)))
+            answer = Answer(value, tuple(map(veil.shown, answer.warnings)) if answer.warnings else ())
         self.observe(call, answer.value)
         return answer
 

@@ -13,7 +13,7 @@ from operator import is_
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from isthmus.compact import compact
+from isthmus.compact import written
 
 MARK = "[redacted]"
 
@@ -106,11 +106,8 @@ def _mapping(value: dict[Any, Any], leaf: Leaf, key: Leaf, depth: int) -> dict[A
 
 def _inner(value: Any) -> bytes | None:
     """The JSON of a value; of a text, what stands between its quotes. None where it has none."""
-    try:
-        text = compact(value)
-    except ValueError:
-        return None
-    return text[1:-1] if isinstance(value, str) else text
+    text = written(value)
+    return text[1:-1] if text is not None and isinstance(value, str) else text
 
 
 def another(name: Any, taken: Container[Any]) -> str:

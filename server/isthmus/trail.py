@@ -53,7 +53,9 @@ class Trail:
         Raises:
             InternalError: that cannot be put on record, so it must not be made.
         """
-        asked = self._open[call]
+        self._leaves(self._open[call], verdict)
+
+    def _leaves(self, asked: _Asked, verdict: Verdict) -> None:
         asked.left = True
         sent = asked.sent
         self.audit.note(
@@ -75,12 +77,13 @@ class Trail:
 
     def ended(self, call: int, status: CallStatus, ms: float, error: BaseException | None, taken: str) -> None:
         """It is over. Never raises: a record that cannot be kept is the operator's to hear of, and he has."""
-        asked = self._open[call]
-        with contextlib.suppress(InternalError):
+        asked = self._open.pop(call)
+        try:
             if not asked.left:
-                self.leaves(call, _verdict(status, error, taken))
+                self._leaves(asked, _verdict(status, error, taken))
             self.audit.note(self._after(asked.sent, status, ms, error, taken))
-        del self._open[call]
+        except InternalError:
+            pass
 
     def _after(self, sent: Sent, status: CallStatus, ms: float, error: BaseException | None, taken: str) -> After:
         # What upstreams say may be anything; why policy refused is the operator's to know.

@@ -18,7 +18,7 @@ from collections.abc import Container, Iterator, Sized
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from isthmus.compact import compact
+from isthmus.compact import written
 from isthmus.redaction import base64_forms
 
 SHORTEST = 4
@@ -61,10 +61,9 @@ class Forms:
 
     def may_stand_in(self, value: Any) -> bool:
         """Whether any of them can stand in plain data: a look at its JSON, which is quick; a closer one follows."""
-        try:
-            low = _lower(compact(value).decode())
-        except ValueError:  # it has none
+        if (text := written(value)) is None:
             return True
+        low = _lower(text.decode())
         return not _are_few(self._signs, low) or any(map(low.__contains__, self._signs))
 
     def text(self, text: str, only: Container[str] | None = None) -> str:
@@ -139,10 +138,8 @@ def _are_few(forms: Sized, text: str) -> bool:
 
 def _in_json(text: str) -> list[str]:
     """What stands in the JSON of every text that holds this one; nothing where such a text has none."""
-    try:
-        return [compact(text).decode()[1:-1]]
-    except ValueError:  # a lone surrogate
-        return []
+    json_text = written(text)
+    return [] if json_text is None else [json_text.decode()[1:-1]]
 
 
 def _lower(text: str) -> str:
