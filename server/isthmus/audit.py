@@ -120,15 +120,15 @@ def facts(record: Record) -> dict[str, Any]:
     """
     told: dict[str, Any] = {"event": EVENTS[type(record)]}
     for name, value in zip(record._fields, record, strict=True):
-        if type(value) is str and len(value) <= LONGEST:  # which most are
+        if isinstance(value, tuple):
             if value:
-                told[name] = value
-        elif isinstance(value, str):
-            told[name] = _cut(str(value))  # of an enumeration, too
-        elif not isinstance(value, tuple):
+                told[name] = _bounded(value)
+        elif not isinstance(value, str):
             told[name] = value
         elif value:
-            told[name] = _bounded(value)
+            told[name] = (
+                value if type(value) is str and len(value) <= LONGEST else _cut(str(value))
+            )  # of an effect, too
     return told
 
 

@@ -78,6 +78,8 @@ class Veil:
             Refused: a value may not go there.
             InvalidArguments: a token stands for nothing.
         """
+        if "[" not in repr(call.arguments):  # quick, and most hold no token
+            return call
         leaf = partial(self._released, call.operation)
         arguments = rewritten(call.arguments, leaf, lambda key: str(leaf(key)))
         return call if arguments is call.arguments else replace(call, arguments=arguments)
@@ -304,10 +306,11 @@ class _Reader:
 
     def _mapping(self, value: dict[str, Any], place: _Place, depth: int) -> dict[str, Any]:
         new: dict[str, Any] = {}  # what is seen instead
-        named, known, there = self._named, place.below, place
+        named = self._named if place.states else _NOTHING
+        there = other = (place.below.get(_OTHER) or self._below(place, _OTHER)) if place.states else place
         for key, item in value.items():  # most of what is read passes here: what can be told at once is
-            if place.states:
-                there = known.get(key if key in named else _OTHER) or self._below(place, key)
+            if named:
+                there = self._below(place, key) if key in named else other
             kind = type(item)
             if not there.scope.called:
                 if kind is str and sign(item) is None and "[" not in item:
@@ -376,6 +379,7 @@ class _Reader:
 
 
 _SHORTEST_CARD = 10**12  # smaller numbers are of no kind
+_NOTHING: frozenset[Key] = frozenset()
 _HOLDS_NOTHING = frozenset({type(None), bool, float})
 
 

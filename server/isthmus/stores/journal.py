@@ -125,7 +125,7 @@ class JournalFile:
 
     async def append(self, execution: str, first: int, entries: Sequence[Entry]) -> None:
         """Add entries to an execution's journal, of which the first has the given number."""
-        size = sum(len(getattr(entry, "text", b"")) for entry in entries)
+        size = sum([len(getattr(entry, "text", b"")) for entry in entries])
         append = partial(self._append, execution, first, entries)
         if size > _LARGE:
             await anyio.to_thread.run_sync(append)
@@ -332,6 +332,10 @@ def _encode(facts: dict[str, Any]) -> str:
 
 
 def _row(entry: Entry) -> tuple[str, str, bytes]:
+    if isinstance(entry, Answered):  # these two come with every call
+        return "answered", f'{{"call":{entry.call}}}', entry.text
+    if isinstance(entry, Stepped):
+        return "stepped", f'{{"told":{entry.told}}}', entry.text
     kind, names = _FACTS[type(entry)]
     facts = {name: getattr(entry, name) for name in names}
     if isinstance(entry, Began):
