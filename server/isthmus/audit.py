@@ -6,7 +6,7 @@ unless the operator wants their text. A sink (`isthmus.telemetry`) takes secrets
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from isthmus.model import CallStatus, Effect
@@ -119,16 +119,17 @@ def facts(record: Record) -> dict[str, Any]:
     {'event': 'operations', 'at': 0.0, 'upstream': 'shop', 'operations': 20, 'tokens': 1800, 'measured': 20}
     """
     told: dict[str, Any] = {"event": EVENTS[type(record)]}
-    for name, value in zip(record._fields, record, strict=True):
-        if isinstance(value, tuple):
+    values: Iterable[tuple[str, Any]] = zip(record._fields, record, strict=True)
+    for name, value in values:
+        kind = type(value)
+        if kind is str:
+            if value:
+                told[name] = _cut(value)
+        elif kind is tuple:
             if value:
                 told[name] = _bounded(value)
-        elif not isinstance(value, str):
-            told[name] = value
-        elif value:
-            told[name] = (
-                value if type(value) is str and len(value) <= LONGEST else _cut(str(value))
-            )  # of an effect, too
+        else:
+            told[name] = str(value) if isinstance(value, str) else value  # an effect is a text, too
     return told
 
 

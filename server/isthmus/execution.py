@@ -21,7 +21,7 @@ from isthmus.journal import Transcript
 from isthmus.ports import Guest
 from isthmus.recording import Recording
 from isthmus.replay import Diverged, Replay, program_of
-from isthmus.turns import aside
+from isthmus.turns import aside, taken_at_once
 from isthmus_sandbox.frames import decode_event, decode_step, event_text
 from isthmus_sandbox.protocol import Event, GuestLost, Outcome, Program, Request, Step
 from isthmus_sandbox.values import is_large
@@ -261,10 +261,14 @@ class Execution:
             with scope:
                 for earlier in before:
                     await earlier.wait()
-                async with self._places:
+                if not taken_at_once(self._places):
+                    await self._places.acquire()
+                try:
                     event = self.recording.answered(await self._event(request, number))
                     if writes:
                         await self._kept()
+                finally:
+                    self._places.release()
         finally:
             ended.set()
             self._scopes.pop(request.call, None)

@@ -117,7 +117,9 @@ class Gateway:
         operation = await self._resolve(name)
         dry = self._is_dry(operation, terms)
         call = Call(operation, bind(operation, positional, arguments), principal)
-        refusal = terms.renounced(operation, name) or await self._refusal(call, recording, number, terms)
+        refusal = terms.renounced(operation, name)
+        if refusal is None and not dry and self.policy.may_ask(call):
+            refusal = await self._refusal(call, recording, number, terms)
         past = recording.sent(number, operation, call.arguments)
         told, under_way = call, False
         try:
@@ -192,13 +194,11 @@ class Gateway:
         return sent, veil.seen(sent if real is call else call)
 
     async def _refusal(self, call: Call, recording: Recording, number: int, terms: Terms) -> Refused | None:
-        """Have a person decide where policy wants that: why the call is refused, if it is.
+        """Have a person decide, where policy may want that: why the call is refused, if it is.
 
         That comes before the call is noted, for one that is noted may have been sent: an execution that is lost while
         it waits asks again. What is wrong with the call otherwise is found, and noted, afterwards.
         """
-        if self._is_dry(call.operation, terms) or not self.policy.may_ask(call):
-            return None
         if recording.known(number, call.operation, call.arguments):
             return None
         agreed: set[Ask] = set()

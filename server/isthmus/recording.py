@@ -31,6 +31,7 @@ from isthmus.journal import (
 )
 from isthmus.model import CallRecord, CallStatus, Operation, digest
 from isthmus.trail import Trail
+from isthmus.turns import taken_at_once
 from isthmus_sandbox.frames import event_text
 from isthmus_sandbox.protocol import Event, Outcome, Step
 
@@ -179,9 +180,7 @@ class Recording:
             await anyio.lowlevel.checkpoint()
         if self._kept >= upto:
             return
-        try:
-            self._flushing.acquire_nowait()  # a lock that nobody has costs nothing
-        except anyio.WouldBlock:
+        if not taken_at_once(self._flushing):
             await self._flushing.acquire()
         try:
             entries, first = tuple(self._pending), self._kept

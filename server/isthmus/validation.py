@@ -374,6 +374,8 @@ _DESCRIPTIONS: Mapping[str, Callable[[ValidationError], str]] = {
 
 
 def _without_bytes(value: Any) -> Any:
+    if isinstance(value, str | int):
+        return value
     if isinstance(value, bytes | bytearray | memoryview):
         return {_BYTES: len(value)}
     if isinstance(value, Mapping):
