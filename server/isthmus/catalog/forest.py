@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, getitem
@@ -50,11 +50,12 @@ class Forest:
         worths = []
         for which, tree in enumerate(trees):
             _check(tree, places)
-            leaves = list(_leaves(tree))
+            leaves, questions = list[float](), list[tuple[str, float, int]]()
+            _walk(tree, leaves, questions)
             if len(leaves) > LEAVES:
                 raise ValueError(f"a tree of {len(leaves)} leaves: {str(tree)[:80]}")
             worths.append(tuple(round(each / _UNIT) for each in leaves))
-            for name, threshold, below in _questions(tree, 0):
+            for name, threshold, below in questions:
                 asked.setdefault(places[name], []).append(_Question(threshold, below << 8 * which))
         numbers = tuple(sorted(asked))
         ordered = [sorted(asked[number]) for number in numbers]
@@ -96,20 +97,14 @@ def _check(tree: Any, places: Mapping[str, int]) -> None:
             _check(part, places)
 
 
-def _leaves(tree: Any) -> Iterator[float]:
-    """What its leaves are worth, from below to above."""
-    if isinstance(tree, list):
-        for part in tree[2:]:
-            yield from _leaves(part)
-    else:
-        yield float(tree)
-
-
-def _questions(tree: Any, first: int) -> Iterator[tuple[str, float, int]]:
-    """The name, threshold and leaves below of each question of a tree whose first leaf has this number."""
+def _walk(tree: Any, leaves: list[float], questions: list[tuple[str, float, int]]) -> None:
+    """Add what the leaves of a tree are worth, from below to above; and the name, threshold and leaves below of each
+    of its questions."""
     if isinstance(tree, list):
         name, threshold, below, above = tree
-        many = len(list(_leaves(below)))
-        yield name, float(threshold), (1 << many) - 1 << first
-        yield from _questions(below, first)
-        yield from _questions(above, first + many)
+        first = len(leaves)
+        _walk(below, leaves, questions)
+        questions.append((name, float(threshold), (1 << len(leaves)) - (1 << first)))
+        _walk(above, leaves, questions)
+    else:
+        leaves.append(float(tree))

@@ -55,13 +55,11 @@ def _content(lines: Iterable[str]) -> Iterator[str]:
 
 def _relate(related: defaultdict[str, dict[str, float]], alike: list[str], suggested: list[str]) -> None:
     for term in alike:
+        closeness = related[term]
         for other in alike:
-            _raise(related[term], term, other, SAME)
+            if other != term and closeness.get(other, 0.0) < SAME:
+                closeness[other] = SAME
         for other in suggested:
-            _raise(related[term], term, other, SUGGESTED)
-            _raise(related[other], other, term, SUGGESTS)
-
-
-def _raise(closeness: dict[str, float], term: str, other: str, least: float) -> None:
-    if term != other:
-        closeness[other] = max(closeness.get(other, 0.0), least)
+            if other != term:
+                closeness[other] = max(closeness.get(other, 0.0), SUGGESTED)
+                related[other][term] = max(related[other].get(term, 0.0), SUGGESTS)

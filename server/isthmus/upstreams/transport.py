@@ -9,11 +9,13 @@ from __future__ import annotations
 import http.cookiejar
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Iterable
 from functools import cache
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpcore2
 import httpx2
 
@@ -47,6 +49,9 @@ NEVER_SENT: tuple[type[Exception], ...] = (
 """Those after which it is certain that the request did not leave."""
 
 
+_READING = threading.Lock()
+
+
 class AddressRefused(httpcore2.ConnectError):
     """An upstream's name leads only to addresses that are not allowed."""
 
@@ -77,20 +82,16 @@ class _Transport(httpx2.AsyncBaseTransport):
     """HTTP/1.1 over a pool whose connections are checked."""
 
     def __init__(self, *, trusted: bool, tls: bool, connections: int) -> None:
-        context = _trust() if tls else None
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=KEEP_ALIVE,
-            network_backend=CheckedBackend(trusted=trusted),
-        )
+        self._trusted, self._tls, self._connections = trusted, tls, connections
+        self._pool: httpcore2.AsyncConnectionPool | None = None  # there is none before the first request
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request; the caller reads the response's stream."""
         url = request.url
         target = httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        response = await self._pool.handle_async_request(
+        context = await anyio.to_thread.run_sync(_trust) if self._tls and self._pool is None else None
+        pool = self._pool = self._pool or self._opened(context)
+        response = await pool.handle_async_request(
             httpcore2.Request(
                 request.method,
                 target,
@@ -103,7 +104,17 @@ class _Transport(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._pool.aclose()
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    def _opened(self, context: ssl.SSLContext | None) -> httpcore2.AsyncConnectionPool:
+        return httpcore2.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=self._connections,
+            max_keepalive_connections=self._connections,
+            keepalive_expiry=KEEP_ALIVE,
+            network_backend=CheckedBackend(trusted=self._trusted),
+        )
 
 
 class _Stream(httpx2.AsyncByteStream):
@@ -162,7 +173,15 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
         return allowed
 
 
-@cache
 def _trust() -> ssl.SSLContext:
-    """Which authorities are believed: the same for every connection, and 20 ms to read."""
+    """Which authorities are believed: the same for every connection, and read once.
+
+    It takes 20 to 100 ms, so it is done in a thread, and where a request is to be sent: many a process only searches.
+    """
+    with _READING:
+        return _read_trust()
+
+
+@cache
+def _read_trust() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
