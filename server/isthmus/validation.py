@@ -66,10 +66,28 @@ class Validation:
     def check(self, operation: Operation, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The arguments with harmless differences mended (see `coercion`), and the problems that remain."""
         mended = coerced(operation, arguments)
+        if self._fit(operation, mended):
+            return mended, []
         problems = list(_unknown(operation, mended))
         problems += _missing(operation, mended)
         problems += self._problems(operation, "arguments", _known(operation, mended), MAX_ARGUMENT_PROBLEMS + 1)
         return mended, _bounded(problems, MAX_ARGUMENT_PROBLEMS)
+
+    def _fit(self, operation: Operation, arguments: Mapping[str, Any]) -> bool:
+        """Whether there is certainly no problem: what is wrong is found out afterwards, where there may be one."""
+        known = 0
+        for parameter in operation.parameters:
+            if parameter.name in arguments:
+                known += 1
+            elif parameter.required:
+                return False
+        validator = self._validator(operation, "arguments")
+        if known < len(arguments) or validator is None:
+            return False
+        try:
+            return validator.is_valid(_without_bytes(arguments))
+        except ValueError:
+            return False
 
     def arguments_problems(self, operation: Operation, arguments: Mapping[str, Any]) -> list[str]:
         """Every problem with the arguments, each naming the parameter, what is wrong, and what fits."""

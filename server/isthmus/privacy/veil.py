@@ -277,10 +277,10 @@ class _Reader:
 
     def _visit(self, value: Any, place: _Place, depth: int) -> Any:
         kind = type(value)
-        if kind is dict or kind is list:
-            if depth > MAX_DEPTH:
-                return MARK
-            return self._mapping(value, place, depth) if kind is dict else self._listed(value, place, depth)
+        if kind is dict:
+            return self._mapping(value, place, depth)
+        if kind is list:
+            return self._listed(value, place, depth)
         if kind is str and not place.scope.called:
             return self._text(value, place.scope) if _may_hold(value) else value
         return self._leaf(value, place.scope)
@@ -297,26 +297,33 @@ class _Reader:
         fields = (*place.scope.fields, *(self.fields[number] for number in reached))
         return _Place(standing, _Scope.of(fields) if reached else place.scope)
 
-    def _listed(self, value: list[Any], place: _Place, depth: int) -> list[Any]:
+    def _listed(self, value: list[Any], place: _Place, depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            return MARK
         new = [
             self._visit(item, self._below(place, at) if place.states else place, depth + 1)
             for at, item in enumerate(value)
         ]
         return value if all(map(is_, new, value)) else new
 
-    def _mapping(self, value: dict[str, Any], place: _Place, depth: int) -> dict[str, Any]:
+    def _mapping(self, value: dict[str, Any], place: _Place, depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            return MARK
         new: dict[str, Any] = {}  # what is seen instead
         named = self._named if place.states else _NOTHING
-        there = other = (place.below.get(_OTHER) or self._below(place, _OTHER)) if place.states else place
+        other = (place.below.get(_OTHER) or self._below(place, _OTHER)) if place.states else place
+        plain = not other.scope.called
         for key, item in value.items():  # most of what is read passes here: what can be told at once is
-            if named:
-                there = self._below(place, key) if key in named else other
-            kind = type(item)
-            if not there.scope.called:
-                if kind is str and sign(item) is None and "[" not in item:
-                    continue
-                if kind is int and item < _SHORTEST_CARD:
-                    continue
+            if key in named:
+                there = self._below(place, key)
+            else:
+                there = other
+                if plain:
+                    kind = type(item)
+                    if kind is str and sign(item) is None and "[" not in item:
+                        continue
+                    if kind is int and item < _SHORTEST_CARD:
+                        continue
             if (seen := self._visit(item, there, depth + 1)) is not item:
                 new[key] = seen
         if not self._harmless.issuperset(value):
@@ -375,7 +382,9 @@ class _Reader:
         vault = self.veil.vault
         if "[" in text and vault.pattern.search(text):
             text = vault.pattern.sub(lambda match: vault.token(match[0], TEXT, "", key=f"text:{match[0]}"), text)
-        return self.veil.tokens_in(text, scope.kinds, self.upstream, sealed=scope.sealed) if scope.kinds else text
+        if not scope.kinds or not may_hold(text):
+            return text
+        return self.veil.tokens_in(text, scope.kinds, self.upstream, sealed=scope.sealed)
 
 
 _SHORTEST_CARD = 10**12  # smaller numbers are of no kind
