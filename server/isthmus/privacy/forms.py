@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from isthmus.compact import written
-from isthmus.redaction import base64_forms
+from isthmus.redaction import base64_forms, holds_any
 
 SHORTEST = 4
 """Characters: a shorter value is not looked for within texts, which it would ruin."""
@@ -64,14 +64,14 @@ class Forms:
         if (text := written(value)) is None:
             return True
         low = _lower(text.decode())
-        return not _are_few(self._signs, low) or any(map(low.__contains__, self._signs))
+        return not _are_few(self._signs, low) or holds_any(low, self._signs)
 
     def text(self, text: str, only: Container[str] | None = None) -> str:
         """The text with tokens in the place of values: those of `only`, or all."""
         if len(text) < SHORTEST or not self._tokens:
             return text
         low = _lower(text)
-        if _are_few(self._tokens, low) and not any(map(low.__contains__, tuple(self._tokens))):
+        if _are_few(self._tokens, low) and not holds_any(low, tuple(self._tokens)):
             return text
         return self._replaced(text, low, only)
 
