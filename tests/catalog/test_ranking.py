@@ -3,7 +3,7 @@ import json
 import pytest
 
 from isthmus.catalog.index import Index
-from isthmus.catalog.ranking import EVIDENCE, SIGNALS, Ranker, ranker
+from isthmus.catalog.ranking import SIGNALS, Ranker, ranker
 from isthmus.model import Effect, Operation, Parameter, Route
 
 
@@ -24,7 +24,7 @@ MOVIES = Index.build(
 
 
 def signals(query: str) -> dict[str, dict[str, float]]:
-    operations, rows, _ = MOVIES.signals(query)
+    operations, rows = MOVIES.signals(query)
     return {each.id: dict(zip(SIGNALS, row, strict=True)) for each, row in zip(operations, rows, strict=True)}
 
 
@@ -59,9 +59,7 @@ def test_two_things_that_are_asked_for_are_clauses_and_each_has_an_operation_tha
 
 
 def test_trees_are_summed_for_each_candidate() -> None:
-    ranker = Ranker.read(
-        json.dumps({"ranking": [["total", 0.5, 0, 1], ["total", 1, 2, 4]], "evidence": [], "convincing": 0})
-    )
+    ranker = Ranker.read(json.dumps([["total", 0.5, 0, 1], ["total", 1, 2, 4]]))
     place = SIGNALS.index("total")
     rows = [[0.0] * place + [total] + [0.0] * (len(SIGNALS) - place - 1) for total in (0.5, 0.75, 2.0)]
     assert ranker.scores(rows) == pytest.approx([2, 3, 5])
@@ -70,6 +68,4 @@ def test_trees_are_summed_for_each_candidate() -> None:
 def test_the_ranker_that_is_shipped_asks_for_what_is_measured() -> None:
     shipped = ranker()
     assert len(shipped.ranking.worths) > 50
-    assert len(shipped.evidence.worths) > 50
     assert len(shipped.scores([[0.0] * len(SIGNALS)] * 3)) == 3
-    assert isinstance(shipped.evident([0.0] * len(SIGNALS + EVIDENCE)), float)

@@ -4,7 +4,8 @@
 
 Run it from the root of the repository, with `server` and `wasm_runtime` on PYTHONPATH. What is printed is of the
 ranking as it is shipped, which was learned from these very queries: for honest figures leave sources out, as
-`python -m tests.search_quality.train` does; that also measures what each group of signals is worth (`--ablate`).
+`python -m tests.search_quality.train` does (it also measures what each group of signals is worth, with `--ablate`)
+and, for where nothing matches, `python -m tests.search_quality.nothing`.
 """
 
 import argparse

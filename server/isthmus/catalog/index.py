@@ -22,10 +22,12 @@ from __future__ import annotations
 import difflib
 import math
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
+from isthmus.catalog.elsewhere import Elsewhere, elsewhere
+from isthmus.catalog.evidence import Conviction, Evidence, conviction, evidence
 from isthmus.catalog.question import Question, Wanted
 from isthmus.catalog.ranking import Candidate, Entries, Ranker, Signals, Word, ranker
 from isthmus.catalog.scores import Scores, Standing
@@ -38,8 +40,8 @@ from isthmus.model import Operation
 
 Allowed = Callable[[Operation], bool]
 
-Learned = tuple[Thesaurus, Vectors, Ranker]
-"""What is known of words, and of what makes a good answer."""
+Learned = tuple[Thesaurus, Vectors, Ranker, Conviction, Elsewhere]
+"""What is known of words, of what makes a good answer, and any at all, and of what is on offer elsewhere."""
 
 Part = tuple[Sequence[Operation], Share]
 """A list of operations, and what was read of it."""
@@ -72,14 +74,16 @@ class Index:
     """An immutable search structure. Build one for each catalog; any number of threads may search it."""
 
     __slots__ = (
-        "_actions", "_codes", "_entries", "_held", "_numbers", "_operations", "_ranker", "_rarity",
-        "_related", "_shares", "_sizes", "_spellings", "_thesaurus", "_tuning", "_vectors", "_worths_of_actions",
+        "_actions", "_codes", "_conviction", "_elsewhere", "_entries", "_held", "_numbers", "_operations", "_ranker",
+        "_rarity", "_related", "_shares", "_sizes", "_spellings", "_thesaurus", "_tuning", "_vectors",
+        "_worths_of_actions",
     )  # fmt: skip
 
     def __init__(self, parts: Sequence[Part], tuning: Tuning, learned: Learned) -> None:
         self._shares = tuple(share for _, share in parts)
         self._operations = tuple(chain.from_iterable(operations for operations, _ in parts))
-        self._tuning, self._thesaurus, self._vectors, self._ranker = tuning, *learned
+        self._tuning = tuning
+        self._thesaurus, self._vectors, self._ranker, self._conviction, self._elsewhere = learned
         self._codes = Codes(b"".join(share.codes for share in self._shares))
         self._numbers: dict[str, int] = {}
         self._held: list[list[tuple[int, int]]] = []
@@ -104,7 +108,8 @@ class Index:
         """The index over several lists of operations, each with the share that was read of it; done in a moment."""
         # A server begins with an empty catalog, and must answer before there is time to read any of these.
         learned = any(listed for listed, _ in parts)
-        used = (thesaurus(), vectors(), ranker()) if learned else (Thesaurus(), Vectors(), Ranker())
+        unlearned = (Thesaurus(), Vectors(), Ranker(), Conviction(), Elsewhere())
+        used = (thesaurus(), vectors(), ranker(), conviction(), elsewhere()) if learned else unlearned
         return cls(parts, tuning or Tuning(), used)
 
     def __len__(self) -> int:
@@ -124,24 +129,38 @@ class Index:
         if not near:
             return Found(unmatched=unmatched)
         signals = Signals(question, words, about, near, self._entries, self._rarity)
+        if not self._conviction.convinced(self._evidence(words, about, signals)):
+            return Found(unmatched=unmatched)
         scores = self._ranker.scores(list(signals.rows()))
         ranked = sorted(zip(scores, near, strict=True), key=lambda pair: (-pair[0], pair[1].place))
-        if not self._ranker.convinced(signals.evidence(ranked[0][1])):
-            return Found(unmatched=unmatched)
         hits = tuple(Hit(self._operations[each.place], math.exp(score / _CONTRAST)) for score, each in ranked[:limit])
         floor = max(candidates, default=0.0) * self._tuning.comparable
         comparable = sum(each >= floor for each in candidates)
         return Found(hits, unmatched, max(comparable - len(hits), 0))
 
-    def signals(self, query: str) -> tuple[tuple[Operation, ...], list[list[float]], list[list[float]]]:
-        """What the second stage sees: the operations, the signals of each, and the evidence for each. For training."""
+    def signals(self, query: str) -> tuple[tuple[Operation, ...], list[list[float]]]:
+        """What the second stage sees: the operations, and the signals of each. For training."""
+        _, _, candidates, found = self._looked(query)
+        return tuple(self._operations[each.place] for each in candidates), list(found.rows())
+
+    def evidence(self, query: str, without: Sequence[Container[str]] = ((),)) -> list[Evidence]:
+        """The evidence that there is anything for a query, with each of these groups left out elsewhere. For training.
+
+        There is none where there is no candidate.
+        """
+        words, about, candidates, found = self._looked(query)
+        return [self._evidence(words, about, found, groups) for groups in without] if candidates else []
+
+    def _looked(self, query: str) -> tuple[list[Word], tuple[Direction, ...], list[Candidate], Signals]:
         question = Question.read(query, self._thesaurus)
-        words = self._words(question)
-        about = self._about(question)
+        words, about = self._words(question), self._about(question)
         _, candidates = self._candidates(question, words, about, None, None, 0)
-        found = Signals(question, words, about, candidates, self._entries, self._rarity)
-        operations = tuple(self._operations[each.place] for each in candidates)
-        return operations, list(found.rows()), [found.evidence(each) for each in candidates]
+        return words, about, candidates, Signals(question, words, about, candidates, self._entries, self._rarity)
+
+    def _evidence(
+        self, words: Sequence[Word], about: Sequence[Direction], found: Signals, without: Container[str] = ()
+    ) -> Evidence:
+        return evidence(words, self._vectors.rows, found, self._elsewhere.nearest(about[0], without))
 
     def near(self, word: str, n: int = 3, like: float = 0.75) -> tuple[str, ...]:
         """Words that stand in operations and are written like `word`, the likeliest first; `like` is from 0 to 1."""

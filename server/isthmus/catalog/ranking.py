@@ -54,19 +54,6 @@ SIGNALS = (
 )  # fmt: skip
 """The signals, in the order of a row."""
 
-EVIDENCE = (
-    "said_anywhere", "said_in_head", "meant_anywhere", "meant_in_head",
-    "nouns_said_anywhere", "nouns_said_in_head", "nouns_meant_anywhere", "nouns_meant_in_head",
-    "nouns_missing", "nouns_there", "words", "unheard",
-)  # fmt: skip
-"""What is asked of the best candidate beside its signals: how much of all that the query says, it has."""
-
-_NOUNS_IN_HEAD = len(SIGNALS) + EVIDENCE.index("nouns_said_in_head")
-_NOUNS_THERE = len(SIGNALS) + EVIDENCE.index("nouns_there")
-_MEANT, _MEANING = len(SIGNALS) + EVIDENCE.index("meant_anywhere"), SIGNALS.index("meaning")
-_ALL = 0.999
-_ALIKE = 0.5  # no right answer to a judged query is without its words; this leaves room for one that is
-
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -202,36 +189,14 @@ class Signals:
         """The signals of each candidate, in the order of `SIGNALS`."""
         return (self._row(each) for each in self._candidates)
 
-    def evidence(self, candidate: Candidate) -> list[float]:
-        """The signals of a candidate and, in the order of `EVIDENCE`, how much of all that the query says, it has."""
-        said, meant = self._said(candidate.place)
-        heard = (*said, *meant)
-        masses = [word.rarity * (0.5 if word.wanted.filler or word.wanted.value else 1.0) for word in self._words]
-        plain = [float(word.wanted.plain) for word in self._words]
-        nouns = [mass * each for mass, each in zip(masses, plain, strict=True)]
-        missing = sum(each * (1 - near) for each, near in zip(plain, meant[0], strict=True))
-        return [
-            *self._row(candidate),
-            *(sum(map(mul, _share(masses), each)) for each in heard),
-            *(sum(map(mul, _share(nouns), each)) for each in heard),
-            missing,
-            sum(plain) - missing,
-            float(len(self._words)),
-            sum(each for each, word in zip(_share(masses), self._words, strict=True) if not word.known),
-        ]
+    @property
+    def nearest(self) -> float:
+        """How near the query is in meaning to the candidate that is nearest."""
+        return self._likenesses[-1]
 
-    def _said(self, place: int) -> tuple[tuple[list[float], list[float]], tuple[list[float], list[float]]]:
-        """For each word of the query whether the operation has it anywhere and in its head; and what is close to it."""
-        said, said_head, meant, meant_head = ([0.0] * len(self._words) for _ in range(4))
-        for number, mask in self._entries.of(place):
-            for index, close in self._near.get(number, ()):
-                meant[index] = max(meant[index], close)
-                if mask & _IN_HEAD:
-                    meant_head[index] = max(meant_head[index], close)
-                if close == 1.0:
-                    said[index] = 1.0
-                    said_head[index] = max(said_head[index], float(bool(mask & _IN_HEAD)))
-        return (said, said_head), (meant, meant_head)
+    def heads(self) -> Iterator[list[float]]:
+        """How near the head of each candidate is to each word of the query."""
+        return (self._agreements[each.place].heads for each in self._candidates)
 
     def _by_number(self) -> dict[int, list[tuple[int, float]]]:
         """The words of the query that each term is close to."""
@@ -454,11 +419,9 @@ _NOTHING = Forest()
 
 @dataclass(frozen=True, slots=True)
 class Ranker:
-    """What the signals are worth together, and from which sum of evidence on an operation is taken to be meant."""
+    """What the signals are worth together."""
 
     ranking: Forest = _NOTHING
-    evidence: Forest = _NOTHING
-    convincing: float = 0.0
 
     @classmethod
     def read(cls, text: str) -> Ranker:
@@ -467,31 +430,11 @@ class Ranker:
         Raises:
             ValueError: a tree asks for a signal that there is not, or is none.
         """
-        content = json.loads(text)
-        ranking, evidence = (
-            Forest.read(content["ranking"], SIGNALS),
-            Forest.read(content["evidence"], SIGNALS + EVIDENCE),
-        )
-        return cls(ranking, evidence, content["convincing"])
+        return cls(Forest.read(json.loads(text), SIGNALS))
 
     def scores(self, rows: Sequence[Sequence[float]]) -> list[float]:
         """What the signals of each candidate are worth together; to be compared within one search."""
         return self.ranking.sums(rows)
-
-    def convinced(self, evidence: Sequence[float]) -> bool:
-        """Whether the best candidate of a search is meant at all.
-
-        It is where its head has every noun of the query; and not where it has no word of it, nor one that is related,
-        unless it is about the same all the same.
-        """
-        if evidence[_MEANT] == 0 and evidence[_MEANING] < _ALIKE:
-            return False
-        wholly = evidence[_NOUNS_IN_HEAD] > _ALL and evidence[_NOUNS_THERE] > 0
-        return wholly or self.evident(evidence) >= self.convincing
-
-    def evident(self, evidence: Sequence[float]) -> float:
-        """What the evidence for a candidate is worth together; comparable between searches."""
-        return self.evidence.sums([evidence])[0]
 
 
 @cache
