@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from isthmus.catalog.elsewhere import Elsewhere, elsewhere
+from isthmus.catalog.elsewhere import SIGNS, Elsewhere, elsewhere
 from isthmus.catalog.evidence import EVIDENCE, Conviction, Evidence, conviction
 from isthmus.catalog.index import Index
 from isthmus.catalog.vectors import CODE_BYTES, DIMENSIONS, Direction, code, shrunk, vectors
@@ -36,7 +36,7 @@ def packed(*texts: str) -> bytes:
     """A file with a group for each text."""
     every = [vectors().of([(term, 1) for term in text.split()]) for text in texts]
     head = json.dumps({f"group {place}": 1 for place in range(len(texts))}).encode()
-    codes = [code(each).to_bytes(CODE_BYTES) for each in every]
+    codes = [code(each).to_bytes(CODE_BYTES)[:SIGNS] for each in every]
     return b"".join([head, b"\n", *(shrunk(each).tobytes() for each in every), *codes])
 
 

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from isthmus.catalog.elsewhere import SIGNS
 from isthmus.catalog.share import Share
 from isthmus.catalog.vectors import CODE_BYTES, DIMENSIONS
 from isthmus.model import Operation
@@ -61,7 +62,7 @@ def made(corpora: Path) -> bytes:
         sizes[name] = len(kept)
         for place in kept:
             vectors += bytes(share.vector(place)[0])
-            codes += share.codes[place * CODE_BYTES : (place + 1) * CODE_BYTES].tobytes()
+            codes += share.codes[place * CODE_BYTES : place * CODE_BYTES + SIGNS].tobytes()
     assert len(vectors) == sum(sizes.values()) * DIMENSIONS
     return json.dumps(sizes).encode() + b"\n" + vectors + codes
 

@@ -19,12 +19,15 @@ from itertools import accumulate, islice
 from isthmus.catalog.vectors import CODE_BYTES, DIMENSIONS, Codes, Direction
 
 _LOOKED_AT = 20  # those whose codes are nearest
+SIGNS = CODE_BYTES // 2
+"""The bytes of a code that are kept, those of the signs alone: the nearest are looked at more closely, after all."""
+
 _ORIGIN = (128,) * DIMENSIONS
 
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """The vectors of operations, as `shrunk` makes them, and their codes; in groups, one for each API or collection."""
+    """The vectors of operations, as `shrunk` makes them, and how their codes begin; an API or collection is a group."""
 
     groups: tuple[str, ...] = ()
     firsts: tuple[int, ...] = (0,)  # the place of the first operation of each group, and the end of all
@@ -41,10 +44,10 @@ class Elsewhere:
         head, _, body = content.partition(b"\n")
         sizes: dict[str, int] = json.loads(head)
         firsts = tuple(accumulate(sizes.values(), initial=0))
-        if len(body) != firsts[-1] * (DIMENSIONS + CODE_BYTES):
+        if len(body) != firsts[-1] * (DIMENSIONS + SIGNS):
             raise ValueError(f"{firsts[-1]} operations do not take {len(body)} bytes")
         end = firsts[-1] * DIMENSIONS
-        return cls(tuple(sizes), firsts, body[:end], Codes(body[end:]))
+        return cls(tuple(sizes), firsts, body[:end], Codes(body[end:], SIGNS))
 
     def nearest(self, about: Direction, without: Container[str] = ()) -> list[float]:
         """How near the nearest of these operations are to a query, the nearest first; some groups may be left out."""

@@ -101,19 +101,17 @@ class Codes:
 
     __slots__ = ("_columns", "_every", "_many")
 
-    def __init__(self, codes: bytes) -> None:
-        """`codes` has `CODE_BYTES` for each text, the most significant first."""
-        self._many = len(codes) // CODE_BYTES
+    def __init__(self, codes: bytes, size: int = CODE_BYTES) -> None:
+        """`codes` has `size` bytes for each text, the most significant first: the beginning of its code, or all."""
+        self._many = len(codes) // size
         self._every = (1 << self._many) - 1
         self._columns = [
-            int(codes[byte::CODE_BYTES].translate(digits) or b"0", 2)
-            for byte in range(CODE_BYTES)
-            for digits in _DIGITS
+            int(codes[byte::size].translate(digits) or b"0", 2) for byte in range(size) for digits in _DIGITS
         ]
 
     def most_alike(self, wanted: int) -> Iterator[int]:
         """The places of all texts, those whose codes differ from the wanted one in the fewest bits first."""
-        bits = f"{wanted:0{len(self._columns)}b}"
+        bits = f"{wanted:0{CODE_BYTES * 8}b}"[: len(self._columns)]
         differing = [
             column ^ self._every if bit == "1" else column for column, bit in zip(self._columns, bits, strict=True)
         ]
