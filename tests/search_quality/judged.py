@@ -13,6 +13,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / folder) for folder in ("server", "wasm_runtime")]
 
+from isthmus.catalog.index import Index  # noqa: E402
 from isthmus.catalog.names import operation_ids, parameter_names  # noqa: E402
 from isthmus.model import Effect, Operation, Parameter, Route  # noqa: E402
 
@@ -34,6 +35,16 @@ def operations(corpus: Iterable[Record]) -> Iterator[tuple[str, Operation]]:
         ids = operation_ids(server, [record["name"] or f"{record['method']} {record['path']}" for record in records])
         for full, record in zip(ids, records, strict=True):
             yield record["id"], operation(server, full, record)
+
+
+def asked(queries: Sequence[Record], corpora: Path) -> Iterator[tuple[Record, Index, Mapping[str, str]]]:
+    """Every query, with the index of its corpus, and the ids that judgements use by those of its operations."""
+    for corpus in sorted({query["corpus"] for query in queries}):
+        pairs = list(operations(read_lines(corpora / f"{corpus}.jsonl.gz")))
+        index, judged = Index.build([each for _, each in pairs]), {each.id: own for own, each in pairs}
+        for query in queries:
+            if query["corpus"] == corpus:
+                yield query, index, judged
 
 
 def operation(server: str, full: str, record: Record) -> Operation:

@@ -25,7 +25,7 @@ from isthmus.catalog.evidence import EVIDENCE, Conviction, Evidence
 from isthmus.catalog.index import Index
 from isthmus.catalog.ranking import ranker
 from tests.search_quality.crossed import APIS, catalogs, pairs, strange_pairs, strangers
-from tests.search_quality.judged import Record, family, fifth, operations, read_lines
+from tests.search_quality.judged import Record, asked, family, fifth, read_lines
 
 LOST = 0.02
 STRANGE = 0.3  # what the strange catalogs count for among those that have nothing: a few have something, after all
@@ -58,15 +58,11 @@ class Case:
 
 def cases(queries: Sequence[Record], corpora: Path) -> Iterator[Case]:
     """All cases; a judged query only where something relevant is among the first."""
-    for corpus in sorted({query["corpus"] for query in queries}):
-        listed = list(operations(read_lines(corpora / f"{corpus}.jsonl.gz")))
-        index, judged = Index.build([each for _, each in listed]), {each.id: own for own, each in listed}
-        for query in queries:
-            if query["corpus"] == corpus:
-                found, rows = index.signals(query["query"])
-                ranked = sorted(zip(ranker().scores(rows), found, strict=True), key=lambda pair: -pair[0])[:SHOWN]
-                if not {judged[each.id] for _, each in ranked}.isdisjoint(query["relevant"]):
-                    yield from _case(query, index, corpus, right=True)
+    for query, index, judged in asked(queries, corpora):
+        found, rows = index.signals(query["query"])
+        ranked = sorted(zip(ranker().scores(rows), found, strict=True), key=lambda pair: -pair[0])[:SHOWN]
+        if not {judged[each.id] for _, each in ranked}.isdisjoint(query["relevant"]):
+            yield from _case(query, index, query["corpus"], right=True)
     for strange, indexes, paired in ((False, catalogs(corpora), pairs), (True, strangers(corpora), strange_pairs)):
         for query, name in paired(queries, sorted(indexes)):
             yield from _case(query, indexes[name], name, strange=strange)

@@ -20,9 +20,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from isthmus.catalog.index import Index
 from isthmus.catalog.ranking import SIGNALS
-from tests.search_quality.judged import Record, by_source, family, fifth, headline, operations, read_lines
+from tests.search_quality.judged import Record, asked, by_source, family, fifth, headline, read_lines
 
 RANKED = {
     "objective": "lambdarank", "lambdarank_truncation_level": 10,
@@ -50,13 +49,9 @@ class Seen:
 def see(queries: Sequence[Record], corpora: Path) -> list[Seen]:
     """Every query, asked of its corpus."""
     seen = []
-    for corpus in sorted({query["corpus"] for query in queries}):
-        pairs = list(operations(read_lines(corpora / f"{corpus}.jsonl.gz")))
-        index, judged = Index.build([each for _, each in pairs]), {each.id: judged for judged, each in pairs}
-        for query in queries:
-            if query["corpus"] == corpus:
-                found, rows = index.signals(query["query"])
-                seen.append(Seen(query, [judged[each.id] for each in found], rows))
+    for query, index, judged in asked(queries, corpora):
+        found, rows = index.signals(query["query"])
+        seen.append(Seen(query, [judged[each.id] for each in found], rows))
     return seen
 
 

@@ -8,7 +8,6 @@ thousand operations, and no text; `tests/search_quality/elsewhere.py` makes it.
 from __future__ import annotations
 
 import json
-import math
 from bisect import bisect_right
 from collections.abc import Container
 from dataclasses import dataclass, field
@@ -16,13 +15,11 @@ from functools import cache
 from importlib.resources import files
 from itertools import accumulate, islice
 
-from isthmus.catalog.vectors import CODE_BYTES, DIMENSIONS, Codes, Direction
+from isthmus.catalog.vectors import CODE_BYTES, DIMENSIONS, Codes, Direction, square
 
 _LOOKED_AT = 20  # those whose codes are nearest
 SIGNS = CODE_BYTES // 2
 """The bytes of a code that are kept, those of the signs alone: the nearest are looked at more closely, after all."""
-
-_ORIGIN = (128,) * DIMENSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +58,7 @@ class Elsewhere:
         vectors = (
             tuple(self.vectors[place * DIMENSIONS : (place + 1) * DIMENSIONS]) for place in islice(places, _LOOKED_AT)
         )
-        return sorted(
-            about.likenesses([(each, round(math.dist(each, _ORIGIN) ** 2)) for each in vectors]), reverse=True
-        )
+        return sorted(about.likenesses([(each, square(each)) for each in vectors]), reverse=True)
 
 
 @cache

@@ -25,6 +25,7 @@ CODE_BYTES = DIMENSIONS * 2 // 8
 
 _LANE = 4  # bytes; a text would need a million terms to fill one
 _ZERO = 128  # what stands for zero in the file, and in a lane
+_ORIGIN = (_ZERO,) * DIMENSIONS
 _LARGEST = 127
 _DIGITS = [bytes(b"01"[byte >> bit & 1] for byte in range(256)) for bit in reversed(range(8))]
 
@@ -162,9 +163,9 @@ def shrunk(vector: Sequence[int]) -> array[int]:
     return array("B", [round(each * _LARGEST / largest) + _ZERO for each in vector])
 
 
-def square(small: Iterable[int]) -> int:
-    """The square of the length of a vector that `shrunk` made."""
-    return sum((each - _ZERO) ** 2 for each in small)
+def square(small: Sequence[int]) -> int:
+    """The square of the length of a vector that `shrunk` made: a whole number, to which a distance comes close."""
+    return round(math.dist(small, _ORIGIN) ** 2)
 
 
 class Direction:

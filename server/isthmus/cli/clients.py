@@ -6,13 +6,16 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from isthmus.config.places import home
 from isthmus.errors import ConfigurationError
+from isthmus.stores.whole import write_whole
 
 CLIENTS: Mapping[str, str] = {
     "claude-desktop": "Claude Desktop",
@@ -70,17 +73,13 @@ class ClientFile:
         """
         content = {**self.content(), self.collection: dict(servers)}
         kept = self.path.with_name(self.path.name + BACKUP)
-        new = self.path.with_name(self.path.name + ".new")
         real = self.path.resolve()  # where it is a link, what it leads to is changed
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if there := self.path.exists():
-                if not kept.exists():
-                    shutil.copy2(real, kept)
-                shutil.copy2(real, new)
-            new.touch(mode=0o600)
-            new.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            new.replace(real)
+            if (there := self.path.exists()) and not kept.exists():
+                shutil.copy2(real, kept)
+            mode = stat.S_IMODE(real.stat().st_mode) if there else 0o600
+            write_whole(real, json.dumps(content, indent=2, ensure_ascii=False) + "\n", mode)
         except OSError as error:
             raise self._fault(f"it cannot be written: {error.strerror}", "see that you may write there") from None
         return kept if there else None
@@ -95,30 +94,29 @@ def files_of(client: str, folder: Path, environ: Mapping[str, str], platform: st
     Raises:
         ConfigurationError: the environment names no home.
     """
-    home = environ.get("HOME") or environ.get("USERPROFILE")
-    if not home:
+    if not (own := home(environ)):
         raise ConfigurationError("the environment names no home", remedy="name the file with --file")
     if client == "cursor":
-        return (ClientFile(client, Path(home) / ".cursor/mcp.json"),)
+        return (ClientFile(client, Path(own) / ".cursor/mcp.json"),)
     if client == "claude-code":
-        return ClientFile(client, folder / ".mcp.json"), ClientFile(client, Path(home) / ".claude.json")
-    data = _application_data(Path(home), environ, platform)
+        return ClientFile(client, folder / ".mcp.json"), ClientFile(client, Path(own) / ".claude.json")
+    data = _application_data(Path(own), environ, platform)
     if client == "vscode":
         return (ClientFile(client, data / "Code/User/mcp.json", "servers"),)
     return (ClientFile(client, data / "Claude/claude_desktop_config.json"),)
 
 
-def file_of(client: str) -> ClientFile:
-    """The file of a client on this machine, in which one more server is to be added."""
-    return files_of(client, Path.cwd(), os.environ, sys.platform)[0]
+def files_here(client: str) -> tuple[ClientFile, ...]:
+    """The same, on this machine and in this folder."""
+    return files_of(client, Path.cwd(), os.environ, sys.platform)
 
 
-def _application_data(home: Path, environ: Mapping[str, str], platform: str) -> Path:
+def _application_data(own: Path, environ: Mapping[str, str], platform: str) -> Path:
     if platform == "darwin":
-        return home / "Library/Application Support"
+        return own / "Library/Application Support"
     if platform == "win32":
-        return Path(environ.get("APPDATA") or home / "AppData/Roaming")
-    return Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+        return Path(environ.get("APPDATA") or own / "AppData/Roaming")
+    return Path(environ.get("XDG_CONFIG_HOME") or own / ".config")
 
 
 def is_ours(server: object) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from isthmus.cli.clients import CLIENTS, ClientFile, files_of, in_our_words, is_ours
+from isthmus.cli.clients import CLIENTS, ClientFile, files_here, in_our_words, is_ours
 from isthmus.cli.common import log, say
-from isthmus.cli.init import HEAD, SCHEMA, TAIL, TRUST, write
+from isthmus.cli.init import HEAD, SCHEMA, TAIL, TRUST, write_configuration
 from isthmus.config.clients import COLLECTIONS
 from isthmus.errors import ConfigurationError
 
@@ -32,13 +31,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the file and its schema, and check what was written."""
     from isthmus.config.loader import load
-    from isthmus.config.schema import text as schema_text
 
     source = _source(arguments.source)
     upstreams = ours(source)
     path: Path = arguments.config
-    write(path, HEAD.format(schema=SCHEMA) + rendered(upstreams) + TAIL, force=arguments.force, private=True)
-    write(path.parent / SCHEMA, schema_text(), force=True)
+    text = HEAD.format(schema=SCHEMA) + rendered(upstreams) + TAIL
+    write_configuration(path, text, force=arguments.force, private=True)
     say(f"wrote {path}, for you alone to read: {len(upstreams)} from {source.path}: {', '.join(upstreams)}")
     if secrets := [name for name, each in upstreams.items() if each.get("env") or each.get("auth")]:
         say(f"what {', '.join(secrets)} get in env and headers stands in it as it stood there; ${{NAME}} keeps it out")
@@ -53,7 +51,7 @@ def _source(named: str | None) -> ClientFile:
         files = [ClientFile("", Path(named), collection) for collection in COLLECTIONS]
     else:
         clients = CLIENTS if named is None else [named]
-        files = [file for client in clients for file in files_of(client, Path.cwd(), os.environ, sys.platform)]
+        files = [file for client in clients for file in files_here(client)]
     found = [file for file in files if not all(map(is_ours, file.servers().values()))]
     if len(found) == 1:
         return found[0]

@@ -88,11 +88,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the file and its schema, and check what was written."""
     from isthmus.config.loader import load
-    from isthmus.config.schema import text as schema_text
 
     path: Path = arguments.config
-    write(path, rendered(arguments), force=arguments.force)
-    write(path.parent / SCHEMA, schema_text(), force=True)
+    write_configuration(path, rendered(arguments), force=arguments.force)
     load(path, os.environ)
     say(f"wrote {path} and {path.parent / SCHEMA}\nnext: isthmus doctor --config {path}")
     return 0
@@ -164,12 +162,19 @@ def _escaped(character: str) -> str:
     return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
 
 
-def write(path: Path, content: str, *, force: bool, private: bool = False) -> None:
-    """Write a file; over one that is there only by `force`. `private`: for its owner alone to read.
+def write_configuration(path: Path, content: str, *, force: bool, private: bool = False) -> None:
+    """Write a configuration and, beside it, its schema. `private`: it is for its owner alone to read.
 
     Raises:
-        ConfigurationError: it is there, or cannot be written.
+        ConfigurationError: it is there, and `force` is not given; or it cannot be written.
     """
+    from isthmus.config.schema import text as schema_text
+
+    _write(path, content, force=force, private=private)
+    _write(path.parent / SCHEMA, schema_text(), force=True)
+
+
+def _write(path: Path, content: str, *, force: bool, private: bool = False) -> None:
     try:
         with path.open("w" if force else "x", encoding="utf-8", newline="\n") as file:
             if private:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from isthmus.cli.clients import CLIENTS, ClientFile, file_of, is_ours
+from isthmus.cli.clients import CLIENTS, ClientFile, files_here, is_ours
 from isthmus.cli.common import add_config, loaded, say
 from isthmus.errors import ConfigurationError
 
@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Change the client's file; it is kept as it was beside it."""
     found = loaded(arguments)
-    file = file_of(arguments.client)
+    file = files_here(arguments.client)[0]
     if arguments.file is not None:
         file = ClientFile(file.client, arguments.file, file.collection)
     before = file.servers()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from isthmus.cli.common import add_config, loaded, say
 from isthmus.errors import ConfigurationError
+from isthmus.stores.whole import write_whole
 
 if TYPE_CHECKING:
     from isthmus.config.loader import Loaded
@@ -101,15 +100,7 @@ def _named(globs: Sequence[str], known: Collection[str]) -> set[str]:
 def _write(path: Path, text: str) -> None:
     """Write a file whole, or not at all: who reads it meanwhile reads the former one."""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, text, 0o644)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ConfigurationError(f"the lock cannot be written: {reason}", file=str(path), remedy="check it") from None

@@ -13,6 +13,7 @@ from isthmus.config.clients import normalised
 from isthmus.config.faults import Findings, InvalidConfiguration, Place, Unreadable, unreadable
 from isthmus.config.model import Configuration
 from isthmus.config.nodes import Node, kind
+from isthmus.config.places import home
 from isthmus.config.reader import read_tree
 from isthmus.config.validation import validated
 from isthmus.config.variables import expand
@@ -60,11 +61,6 @@ def _interpreted(root: Node, folder: Path, environ: Mapping[str, str], findings:
     expanded = expand(ours, environ, findings)
     placed = check(expanded, folder, home(environ), findings)
     return validated(placed, findings)
-
-
-def home(environ: Mapping[str, str]) -> str | None:
-    """The user's home, where the environment names it."""
-    return environ.get("HOME") or environ.get("USERPROFILE")
 
 
 def _mapping(root: Node) -> Node:

@@ -10,6 +10,11 @@ from isthmus.errors import ConfigurationError
 NAME = "isthmus.yaml"
 
 
+def home(environ: Mapping[str, str]) -> str | None:
+    """The user's home, where the environment names it."""
+    return environ.get("HOME") or environ.get("USERPROFILE")
+
+
 def candidates(folder: Path, environ: Mapping[str, str], platform: str) -> tuple[Path, ...]:
     """The places in their order: the working directory, then the user's own configuration.
 

@@ -14,7 +14,6 @@ import hashlib
 import os
 import stat
 import sys
-import tempfile
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from isthmus.model import Principal
 from isthmus.skills.files import read, written
 from isthmus.skills.skill import Kept, Skill, Usage, check_name
 from isthmus.stores.skill_ledger import SkillLedger
+from isthmus.stores.whole import write_whole
 
 _SUFFIX, _LOCK = ".py", ".lock"
 MAX_LOCK = 4 * 2**20
@@ -295,15 +295,7 @@ def _write(folder: Path, name: str, text: str) -> None:
         if not text:
             path.unlink(missing_ok=True)
             return
-        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            Path(temporary).chmod(0o644 if folder.stat().st_mode & 0o044 else 0o600)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(path, text, 0o644 if folder.stat().st_mode & 0o044 else 0o600)
     except OSError as error:
         raise _cannot("saved", error) from None
 
