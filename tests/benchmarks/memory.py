@@ -12,6 +12,7 @@ from tests.benchmarks.frame import Benchmark, Figure, figures_of
 from tests.benchmarks.processes import memory_mb, tree
 from tests.benchmarks.servers import client_of, configured, ours
 from tests.benchmarks.wire import checked
+from tests.processes import children
 
 SETTLED = 3.0
 
@@ -23,10 +24,10 @@ async def idle() -> AsyncIterator[Figure]:
             await checked(client, "search", {"query": ""})
             await checked(client, "execute", {"code": "1+1"})
             await anyio.sleep(SETTLED)
-            children = [pid for pid in tree(os.getpid())[1:] if _parent_is(pid, os.getpid())]
+            servers = children(os.getpid())
             began = time.perf_counter()
-            total = sum(memory_mb(pid) for pid in children)
-            processes = sum(len(tree(pid)) for pid in children)
+            total = sum(memory_mb(pid) for pid in servers)
+            processes = sum(len(tree(pid)) for pid in servers)
     yield Figure(
         "idle server and its workers",
         total,
@@ -34,11 +35,6 @@ async def idle() -> AsyncIterator[Figure]:
         target=150,
         detail=f"{processes} processes, read in {time.perf_counter() - began:.2f} s",
     )
-
-
-def _parent_is(pid: int, parent: int) -> bool:
-    with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - a file of the kernel
-        return int(file.read().rpartition(")")[2].split()[1]) == parent
 
 
 BENCHMARKS = (Benchmark("idle", "memory for an idle server", figures_of(idle)),)

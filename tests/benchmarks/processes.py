@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from tests.benchmarks.frame import NotMeasured
+from tests.processes import descendants
 
 PROC = Path("/proc")
 
@@ -18,21 +19,7 @@ def tree(root: int) -> list[int]:
     """
     if not PROC.joinpath("self/schedstat").exists():
         raise NotMeasured("it needs Linux's /proc")
-    children: dict[int, list[int]] = {}
-    for entry in PROC.iterdir():
-        if entry.name.isdigit() and (parent := _parent(entry)) is not None:
-            children.setdefault(parent, []).append(int(entry.name))
-    found = [root]
-    for pid in found:
-        found.extend(children.get(pid, ()))
-    return found
-
-
-def _parent(entry: Path) -> int | None:
-    try:
-        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, IndexError, ValueError):
-        return None  # it has just ended
+    return [root, *descendants(root)]
 
 
 def busy_ms(root: int) -> dict[int, float]:

@@ -19,6 +19,7 @@ from isthmus_sandbox.pool import Pool
 from isthmus_sandbox.protocol import Event, Program, Step
 from isthmus_sandbox.settings import Limits, Settings, StartMethod
 from isthmus_sandbox.values import check, clean
+from tests.processes import descendants
 
 ONE_AND_ONE = Program("1+1", "00ff", 0.0)
 
@@ -103,17 +104,11 @@ async def memory(pool: Pool) -> None:
     guests = [await pool.open() for _ in range(50)]
     for guest in guests:
         await guest.run(ONE_AND_ONE, echo)
-    shares = [_memory_of(process) for process in _descendants(os.getpid())]
+    shares = [_memory_of(process) for process in descendants(os.getpid())]
     pss, private = (sum(share[field] for share in shares) / len(shares) / 1024 for field in ("Pss:", "Private_Dirty:"))
     print(f"  {len(shares)} processes: {pss:.1f} MB each by proportional share, {private:.1f} MB private and written")
     for guest in guests:
         await guest.close()
-
-
-def _descendants(process: int) -> list[int]:
-    tasks = Path(f"/proc/{process}/task").iterdir()
-    children = [int(word) for task in tasks for word in (task / "children").read_text().split()]
-    return children + [each for child in children for each in _descendants(child)]
 
 
 def _memory_of(process: int) -> dict[str, int]:

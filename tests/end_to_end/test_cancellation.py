@@ -1,6 +1,5 @@
 """A client that cancels, or goes away, ends its program and what the program asked of the upstreams."""
 
-import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from tests.processes import lives
 from tests.simulators.openapi_service import OpenApiService, Reply
 from tests.simulators.openapi_service import serving as service_on_a_port
 from tests.simulators.served import SOON, Served, serving, simulator, witnessed
@@ -126,13 +126,5 @@ async def test_a_client_that_goes_away_leaves_no_process(tmp_path: Path) -> None
             scope.cancel()
     assert len(processes) >= 4  # the server, its zygote, a worker, the upstream
     with anyio.fail_after(SOON):
-        while any(_lives(pid) for pid in processes):  # noqa: ASYNC110 - nobody tells of the end of others' processes
+        while any(lives(pid) for pid in processes):  # noqa: ASYNC110 - nobody tells of the end of others' processes
             await anyio.sleep(0.01)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

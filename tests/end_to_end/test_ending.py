@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.processes import command, descendants, lives
 from tests.simulators.mcp_messages import call, initialize
 from tests.simulators.raw_client import RawClient, raw_client
 from tests.simulators.served import serve_command, server_environment, simulator
@@ -34,33 +35,6 @@ def starting(tmp_path: Path) -> Iterator[Any]:
         client.kill()
 
 
-def family(pid: int) -> dict[int, str]:
-    """All processes below one, with their commands."""
-    parents = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                text = (folder / "stat").read_text()
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            except OSError:
-                continue
-            state, parent = text.rpartition(")")[2].split()[:2]
-            if state != "Z":
-                parents[int(folder.name)] = int(parent), command
-    found = {pid: ""}
-    for _ in range(5):
-        found |= {child: command for child, (parent, command) in parents.items() if parent in found}
-    del found[pid]
-    return found
-
-
-def lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 @pytest.mark.parametrize(
     ("end", "status"), [("leave", 0), (signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 128 + signal.SIGINT)]
 )
@@ -72,12 +46,12 @@ def test_a_program_in_the_middle_of_a_call_ends_with_everything_else(
     assert client.hear()["id"] == "init"
     seen = tmp_path / "witness.jsonl"
     client.until(lambda: seen.exists() and '"called"' in seen.read_text())
-    processes = family(client.process.pid)
-    assert sum("isthmus_sandbox.zygote" in command for command in processes.values()) >= 2  # itself, and workers
+    processes = {pid: command(pid) for pid in descendants(client.process.pid)}
+    assert sum("isthmus_sandbox.zygote" in words for words in processes.values()) >= 2  # itself, and workers
 
     began = time.monotonic()
     client.leave() if end == "leave" else client.process.send_signal(end)
-    client.until(lambda: not any(lives(pid) for pid, command in processes.items() if "isthmus_sandbox" in command))
+    client.until(lambda: not any(lives(pid) for pid, words in processes.items() if "isthmus_sandbox" in words))
     sandbox_gone = time.monotonic() - began
     assert client.process.wait(30) == status
     client.until(lambda: not any(map(lives, processes)))
@@ -94,7 +68,7 @@ def test_a_signal_before_everything_is_loaded_ends_it_at_once(starting: Any, rec
     assert client.hear()["id"] == "init"  # the SDK is being imported
     client.process.send_signal(received)
     assert client.process.wait(30) == 128 + received
-    assert family(os.getpid()).get(client.process.pid) is None
+    assert client.process.pid not in descendants(os.getpid())
 
 
 def test_a_client_that_leaves_at_once_has_its_answer_and_the_server_ends(starting: Any) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.processes import children, command
 from tests.simulators.served import SOON, Served, serving, simulator, witnessed
 
 pytestmark = [
@@ -134,25 +135,10 @@ def private_mb(process: int) -> int:
 def zygote_of(server: Served) -> int:
     """The one below the server itself from which the workers were forked."""
     root = server.processes()[0]
-    [found] = [pid for pid in server.processes() if b"isthmus_sandbox.zygote" in command(pid) and parent(pid) == root]
+    [found] = [pid for pid in children(root) if "isthmus_sandbox.zygote" in command(pid)]
     return found
 
 
 def workers(server: Served) -> list[int]:
     """The processes that were forked from the zygote."""
-    zygote = zygote_of(server)
-    return [pid for pid in server.processes() if parent(pid) == zygote]
-
-
-def command(process: int) -> bytes:
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
-def parent(process: int) -> int:
-    try:
-        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
+    return children(zygote_of(server))

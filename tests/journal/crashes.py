@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from tests.processes import children
 from tests.simulators.ledger import Ledger, Point, ledger
 from tests.simulators.raw_client import RawClient, raw_client
-from tests.simulators.served import descendants
 
 WRITES = 10
 BEFORE = f"numbers = range(1, {WRITES} + 1)"
@@ -137,10 +137,9 @@ def _lose(client: RawClient) -> bool:
 
 def _kill_workers(server: int) -> None:
     """Every worker, and not the zygote whose children they are."""
-    zygotes = {child for child, parent in descendants(server) if parent == server}
-    for child, parent in descendants(server):
-        if parent in zygotes:
-            os.kill(child, signal.SIGKILL)
+    for zygote in children(server):
+        for worker in children(zygote):
+            os.kill(worker, signal.SIGKILL)
 
 
 def table(crashes: list[Crash]) -> str:

@@ -13,6 +13,7 @@ from isthmus_sandbox.pool import Pool
 from isthmus_sandbox.protocol import Event, GuestLost, Outcome, SandboxUnavailable, Step
 from isthmus_sandbox.runtime import claim
 from isthmus_sandbox.settings import Settings, StartMethod
+from tests.processes import children, descendants, lives
 from tests.sandbox.conftest import OpenPool, echo, program
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform == "win32", reason="looks into /proc or /dev/fd")]
@@ -250,26 +251,26 @@ async def test_a_spare_that_has_rehearsed_shows_nothing_of_it(open_pool: OpenPoo
 async def test_nothing_is_left_behind(open_pool: OpenPool, start_method: StartMethod, tmp_path: Path) -> None:
     async with open_pool(start_method, spares=1) as pool:  # what is loaded once, and the threads that stay
         await (await pool.open()).run(program("open('/workspace/x', 'w')"), echo)
-    descriptors, children = _descriptors(), _children()
+    descriptors, before = _descriptors(), set(children(os.getpid()))
     async with open_pool(start_method, spares=2) as pool:
         guests = [await pool.open() for _ in range(4)]
         for guest in guests[:2]:
             await guest.run(program("open('/workspace/x', 'w')"), echo)
         await guests[0].close()
     assert _descriptors() == descriptors
-    assert _children() == children
+    assert set(children(os.getpid())) == before
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_pool_can_be_closed_before_it_is_ready_and_twice(
     open_pool: OpenPool, start_method: StartMethod
 ) -> None:
-    descriptors, children = _descriptors(), _children()
+    descriptors, before = _descriptors(), set(children(os.getpid()))
     async with open_pool(start_method, spares=3) as pool:
         await anyio.sleep(0.02)
         await pool.close()
         await pool.close()
-    assert _children() == children
+    assert set(children(os.getpid())) == before
     assert _descriptors() <= descriptors + 1  # the loop's own, made on first use
 
 
@@ -292,12 +293,12 @@ async def test_a_workspace_that_is_missing_is_an_error(open_pool: OpenPool, tmp_
 async def test_a_dead_zygote_costs_its_guests_and_is_replaced(open_pool: OpenPool) -> None:
     async with open_pool("fork") as pool:
         guest = await pool.open()
-        [zygote] = _children()
+        [zygote] = children(os.getpid())
         os.kill(zygote, 9)
         with anyio.fail_after(10), pytest.raises(GuestLost):
             await guest.run(program("import time\ntime.sleep(5)"), _sleep)
         assert (await (await pool.open()).run(program("1 + 1"), echo)).value == 2
-        assert zygote not in _children()
+        assert zygote not in children(os.getpid())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is a zygote on Linux only")
@@ -321,11 +322,11 @@ async def test_a_server_that_is_killed_leaves_no_process_and_its_directory_goes_
         ) as server:
             assert server.stdout is not None
             assert b"ready" in await server.stdout.receive()
-            family = _descendants(server.pid)
+            family = descendants(server.pid)
             assert len(family) >= 2
             server.kill()
             await server.wait()
-        while any(_runs(process) for process in family):  # noqa: ASYNC110 - of other processes
+        while any(lives(process) for process in family):  # noqa: ASYNC110 - of other processes
             await anyio.sleep(0.01)
     [left] = tmp_path.iterdir()
     next_one = claim(tmp_path)
@@ -379,26 +380,3 @@ async def _sleep(step: Step) -> Sequence[Event]:
 
 def _descriptors() -> int:
     return len(list(Path("/dev/fd").iterdir()))
-
-
-def _children() -> set[int]:
-    return set(_children_of(os.getpid()))
-
-
-def _children_of(process: int) -> list[int]:
-    found: list[int] = []
-    for path in Path(f"/proc/{process}/task").iterdir():
-        found += [int(word) for word in (path / "children").read_text().split()]
-    return [child for child in found if _runs(child)]
-
-
-def _descendants(process: int) -> list[int]:
-    children = _children_of(process)
-    return children + [each for child in children for each in _descendants(child)]
-
-
-def _runs(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -24,6 +24,8 @@ from mcp.client.client import ConnectMode
 from mcp.client.session import ElicitationFnT
 from mcp_types import CallToolResult, TextContent
 
+from tests.processes import command, descendants
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOON = 30.0
 """Seconds within which anything that a test waits for has happened, on a slow machine too."""
@@ -80,12 +82,10 @@ class Served:
 
     def processes(self) -> list[int]:
         """The server, and below it all that it started: zygote, workers, upstreams."""
-        parents = dict(_parents())
-        serving = [pid for pid in parents if str(self.config) in _command(pid) and "isthmus" in _command(pid)]
-        found = [pid for pid in serving if b"python" in Path(f"/proc/{pid}/exe").resolve().name.encode()]
-        for pid in found:
-            found.extend(child for child, parent in parents.items() if parent == pid and child not in found)
-        return found
+        above = descendants(os.getpid())  # a shell, and `tee`, stand between
+        serving = [pid for pid in above if str(self.config) in command(pid) and " -m isthmus " in command(pid)]
+        [server] = [pid for pid in serving if not command(pid).startswith("sh ")]
+        return [server, *descendants(server)]
 
 
 @asynccontextmanager
@@ -139,33 +139,3 @@ async def witnessed(file: Path, kind: Literal["called", "cancelled", "ended"], c
             if len(found) >= count:
                 return found
             await anyio.sleep(0.01)  # another process writes the file: there is nothing to wait on
-
-
-def descendants(pid: int) -> list[tuple[int, int]]:
-    """The processes below one, each with its parent."""
-    found: list[tuple[int, int]] = []
-    parents, above = _parents(), {pid}
-    while below := [(child, parent) for child, parent in parents if parent in above]:
-        found += below
-        above = {child for child, _ in below}
-    return found
-
-
-def _parents() -> list[tuple[int, int]]:
-    """Each process of this machine with its parent; those that end meanwhile are left out."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                text = (folder / "stat").read_text()
-            except OSError:
-                continue
-            found.append((int(folder.name), int(text.rpartition(")")[2].split()[1])))
-    return found
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 from pydantic import SecretStr
+from tests.processes import descendants, lives
 from tests.simulators.mcp_server import Watch, invoke, running
 
 from isthmus.config.model import UpstreamConfig
@@ -177,10 +178,10 @@ async def test_a_flood_of_progress_is_dropped(attacks: Path, tmp_path: Path) -> 
 async def test_children_of_a_server_do_not_outlive_it(attacks: Path, tmp_path: Path) -> None:
     async with scene(attacks, "orphan_children", tmp_path) as stage:
         assert await stage.call("fine") == "fine"
-        children = _descendants()
+        children = descendants(os.getpid())
         assert children
     with anyio.fail_after(10):
-        while any(_lives(child) for child in children):  # noqa: ASYNC110 - not our children: no event tells
+        while any(lives(child) for child in children):  # noqa: ASYNC110 - not our children: no event tells
             await anyio.sleep(0.01)
 
 
@@ -214,29 +215,3 @@ async def test_poison_is_data_and_nothing_is_called_for_it(script: str, attacks:
             assert isinstance(await stage.call(operation.original), str)
         assert snapshot.purpose == script
         assert stage.recorded() == ""
-
-
-def _descendants() -> list[int]:
-    """Processes that were started, at any remove, by this one."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (parent := _parent(int(entry.name))) is not None:
-            parents[int(entry.name)] = parent
-    found = {os.getpid()}
-    for _ in range(5):
-        found |= {pid for pid, parent in parents.items() if parent in found}
-    return sorted(found - {os.getpid()})
-
-
-def _parent(pid: int) -> int | None:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

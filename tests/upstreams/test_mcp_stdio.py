@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from pydantic import SecretStr
+from tests.processes import lives
 from tests.simulators.mcp_server import SOON, invoke, running
 
 from isthmus.config.model import UpstreamConfig
@@ -37,14 +38,6 @@ def sloppy(*habits: str, answer_bytes: int = 33_554_432, **config: Any) -> McpUp
 
 async def child(code: str) -> ChildProcess:
     return await ChildProcess.start(Launch((sys.executable, "-c", code), dict(os.environ)))
-
-
-def lives(pid: int) -> bool:
-    """Whether a process runs; one that is only waiting to be reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 async def write_for_ever(process: ChildProcess) -> None:
