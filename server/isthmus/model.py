@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from isthmus_sandbox.protocol import Failure
 
@@ -227,6 +227,26 @@ class UpstreamSnapshot:
     digest: str = ""  # of what the operations were made of, where that is kept on disk
 
 
+class Tokens(Protocol):
+    """Access tokens of one client of one upstream, had when they are needed and renewed before they expire."""
+
+    async def token(self) -> str:
+        """One that counts now.
+
+        Raises:
+            UpstreamError: there is none to be had; the hint says what to do. Nothing was sent to the upstream.
+        """
+        ...
+
+    async def other(self, refused: str) -> str | None:
+        """Another in the place of one that the upstream has refused; None where that would be no use.
+
+        Raises:
+            UpstreamError: there is none to be had.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """What an upstream accepts, as the places of a request that it fills. Never shown, logged or recorded."""
@@ -235,6 +255,11 @@ class Credential:
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
     schemes: Mapping[str, str] = field(default_factory=dict, repr=False)  # values whose places the document knows
+    tokens: Tokens | None = field(default=None, repr=False)  # for the header `Authorization`
+
+    def bearing(self, token: str) -> Credential:
+        """The same with an access token in its place."""
+        return replace(self, headers={**self.headers, "Authorization": f"Bearer {token}"}, tokens=None)
 
 
 CallStatus = Literal["done", "failed", "refused", "cancelled", "unknown", "simulated"]

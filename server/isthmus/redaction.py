@@ -27,10 +27,16 @@ _MAX_DEPTH = 200
 class Redactor:
     """Replaces secrets by a mark, in text and in plain data. Holds them: it has no repr that shows them."""
 
-    __slots__ = ("_bytes", "_forms", "_signs")
+    __slots__ = ("_bytes", "_forms", "_known", "_signs")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        found = {form for secret in secrets if len(secret) >= MIN_SECRET for form in forms(secret)}
+        self._known: dict[str, frozenset[str]] = {}
+        self.learn("", secrets)
+
+    def learn(self, whose: str, secrets: Iterable[str]) -> None:
+        """Know other secrets of `whose` from now on; of everybody else, the same as before."""
+        self._known[whose] = frozenset(secret for secret in secrets if len(secret) >= MIN_SECRET)
+        found = {form for known in self._known.values() for secret in known for form in forms(secret)}
         self._forms = tuple(sorted(found, key=lambda form: (-len(form), form)))
         self._bytes = tuple(form.encode("utf-8", "surrogatepass") for form in self._forms)
         self._signs = tuple(sign.decode() for form in self._forms if (sign := _inner(form)) is not None)

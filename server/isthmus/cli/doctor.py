@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from isthmus.compose import Application
     from isthmus.config.model import Configuration, UpstreamConfig
     from isthmus.policy import Policy
-    from isthmus.redaction import Redactor
 
 PACKAGES = ("mcp", "wasmtime", "pydantic", "anyio", "jsonschema-rs", "pyyaml")
 """Whose versions are told."""
@@ -56,24 +55,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Look at everything; 1 if something is wrong, 2 if the configuration is."""
     from isthmus.cli.diagnosis import as_data, told
+    from isthmus.compose import redactor_of
 
     known = _known(arguments)
-    redactor = _redactor(known.configuration)
+    redactor = redactor_of(known.configuration)
     found = run_async(lambda: _diagnosed(known, arguments.wait))
     if arguments.json:
         say(json.dumps(redactor.data(as_data(found)), indent=2, ensure_ascii=False))
     else:
         say(redactor.text("\n".join(printable(line) for line in told(found, verdicts=arguments.verdicts))))
     return 1 if found.problems or (arguments.strict and found.remarks) else 0
-
-
-def _redactor(configuration: Configuration) -> Redactor:
-    """What takes every secret of the configuration out of all that is told."""
-    from isthmus.compose import environment_secrets
-    from isthmus.credentials.static import StaticCredentials
-    from isthmus.redaction import Redactor
-
-    return Redactor({*StaticCredentials(configuration.upstreams).secrets(), *environment_secrets(configuration)})
 
 
 def _known(arguments: argparse.Namespace) -> _Known:

@@ -4,11 +4,11 @@ from isthmus.compose.application import LOCAL, Application
 from isthmus.compose.assembly import APPROVALS, application, bounds_of
 from isthmus.compose.configured import (
     data_of,
-    environment_secrets,
     holding_of,
     lock_path,
     policy_of,
     read_lock,
+    redactor_of,
     skill_folders,
 )
 from isthmus.compose.identification import identification
@@ -22,7 +22,6 @@ __all__ = [
     "application",
     "bounds_of",
     "data_of",
-    "environment_secrets",
     "holding_of",
     "identification",
     "listed",
@@ -31,5 +30,6 @@ __all__ = [
     "policy_of",
     "read_lock",
     "records",
+    "redactor_of",
     "skill_folders",
 ]

@@ -22,6 +22,7 @@ import anyio
 import anyio.to_thread
 
 from isthmus.audit import Listed
+from isthmus.compose.access import access_tokens
 from isthmus.compose.application import Application
 from isthmus.compose.configured import (
     UNTRUSTED_LOGS,
@@ -122,9 +123,9 @@ def _assembled(
         logging.getLogger(name).setLevel(logging.CRITICAL)
     data, limits, kept = data_of(configuration, base), configuration.limits, configuration.journal
     policy, redactor, validation = policy_of(configuration), redactor_of(configuration), Validation()
-    files = CatalogFiles(data / "catalogs", log)
+    files, tokens = CatalogFiles(data / "catalogs", log), access_tokens(configuration.upstreams, redactor)
     upstreams = {
-        name: instead.get(name) or upstream_of(name, config, configuration, base, validation, files)
+        name: instead.get(name) or upstream_of(name, config, configuration, base, validation, tokens, files)
         for name, config in configuration.upstreams.items()
     }
     catalogs = _catalogs(upstreams, policy, redactor, holding_of(configuration, base, log), files, log)
@@ -135,7 +136,7 @@ def _assembled(
     learning = Learning(ShapeFile(data / "shapes.db", log))
     skills = _skills(configuration, base, catalogs, policy, redactor, journals, log)
     searching = SearchBoth(_search(catalogs, policy, learning), skills, limits.search_tokens)
-    credentials = StaticCredentials(configuration.upstreams)
+    credentials = StaticCredentials(configuration.upstreams, tokens)
     gateway = Gateway(catalogs, upstreams, policy, credentials, redactor, validation.check, observe=learning.observe)
     sandbox, sessions = Pool(pool_settings(limits, data / "run"), progress=log), _sessions(limits, data)
     history = History(journals, sandbox, owner.id, owner.alive, owner.crashed, kept.each_mb * 2**20)

@@ -19,6 +19,7 @@ from isthmus.rules import Fits, Flow, Rule, Verdict
 
 if TYPE_CHECKING:
     from isthmus.contracts.lock import Lock
+    from isthmus.credentials.static import TokensOf
     from isthmus.ports import Upstream
     from isthmus.redaction import Redactor
     from isthmus.service.holding import Hold
@@ -173,6 +174,7 @@ def upstream_of(
     configuration: Configuration,
     base: Path,
     validation: Validation,
+    tokens: TokensOf,
     files: CatalogFiles | None = None,
 ) -> Upstream:
     """The upstream of that name, not yet connected. `files` keep what is read of its document."""
@@ -185,15 +187,19 @@ def upstream_of(
     from isthmus.upstreams.by_principal import ByPrincipal
     from isthmus.upstreams.mcp import McpUpstream
 
-    def connected(config: UpstreamConfig) -> McpUpstream:
+    def connected(config: UpstreamConfig, principal: Principal) -> McpUpstream:
         return McpUpstream(
-            config, name, answer_bytes=configuration.limits.answer_bytes, problems=validation.answer_problems
+            config,
+            name,
+            tokens=tokens(name, principal.name),
+            answer_bytes=configuration.limits.answer_bytes,
+            problems=validation.answer_problems,
         )
 
     def own(principal: Principal) -> McpUpstream:
-        return connected(config.model_copy(update={"auth": config.auth_for.get(principal.name)}))
+        return connected(config.model_copy(update={"auth": config.auth_for.get(principal.name)}), principal)
 
     several = configuration.http is not None and configuration.http.authenticates
     if config.command is not None or config.shared or not several:
-        return connected(config)
-    return ByPrincipal(connected(config), own)
+        return connected(config, Principal())
+    return ByPrincipal(connected(config, Principal()), own)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 
+from isthmus.compose.access import access_tokens
 from isthmus.compose.configured import UNTRUSTED_LOGS, policy_of, redactor_of, upstream_of
 from isthmus.config.model import Configuration, UpstreamConfig
 from isthmus.model import Operation, UpstreamSnapshot, UpstreamState
@@ -32,13 +33,14 @@ async def listed_whole(configuration: Configuration, *, base: Path, seconds: flo
     from isthmus.validation import Validation
 
     policy, validation = policy_of(configuration), Validation()
-    clean = Cleaning(redactor_of(configuration))
+    redactor = redactor_of(configuration)
+    tokens, clean = access_tokens(configuration.upstreams, redactor), Cleaning(redactor)
     for name in UNTRUSTED_LOGS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     found: dict[str, UpstreamSnapshot] = {}
 
     async def settle(name: str, config: UpstreamConfig) -> None:
-        upstream = upstream_of(name, config, configuration, base, validation)
+        upstream = upstream_of(name, config, configuration, base, validation, tokens)
         settled = anyio.Event()
 
         def publish(snapshot: UpstreamSnapshot) -> None:

@@ -99,6 +99,8 @@ def _check_upstream(node: Node, findings: Findings) -> None:
             _check_url(entries[key], findings)
     for auth in (entries.get("auth"), *(entries["auth_for"].entries.values() if "auth_for" in entries else ())):
         _check_auth(auth, entries, findings)
+        if auth is not None and (oauth2 := auth.entries.get("oauth2")) is not None:
+            _check_oauth2(oauth2, auth, findings)
     _check_env(entries, findings)
     _check_command(entries, findings)
 
@@ -139,12 +141,25 @@ def _check_auth(auth: Node | None, entries: Mapping[str, Node], findings: Findin
             remedy = "remove it, perhaps at the end of the variable that it comes from"
             findings.fault(node.place, "the value holds a line break, and headers cannot", remedy)
     if "schemes" in auth.entries and "url" in entries:
-        remedy = "use bearer, basic, api_key or headers"
+        remedy = "use bearer, basic, api_key, headers or oauth2"
         findings.fault(auth.entries["schemes"].place, "an MCP server has no security schemes", remedy)
     for key in ("url", "base_url", "openapi"):
         if key in entries and _is_exposed(str(entries[key].value)):
             problem = "the credential would travel over plain http, readable by all between"
             findings.fault(entries[key].place, problem, "use https; http is for this machine only")
+
+
+def _check_oauth2(oauth2: Node, auth: Node, findings: Findings) -> None:
+    """The secret goes where tokens are had, an address like any other; and a token has its place for itself."""
+    if (url := oauth2.entries.get("token_url")) is not None:
+        _check_url(url, findings)
+        if _is_exposed(str(url.value)):
+            problem = "the secret would travel over plain http, readable by all between"
+            findings.fault(url.place, problem, "use https; http is for this machine only")
+    for other in ("bearer", "basic"):
+        if other in auth.entries:
+            problem = f"{other!r} stands beside 'oauth2', and both want the header Authorization"
+            findings.fault(auth.entries[other].place, problem, "remove one of them")
 
 
 def _auth_word(word: str) -> tuple[str, str]:
@@ -153,7 +168,7 @@ def _auth_word(word: str) -> tuple[str, str]:
         return "a client's token is never passed on: the MCP specification forbids it", remedy
     if word == "oauth":
         return "this version knows no OAuth login", "give a token, as auth: {bearer: ${TOKEN}}"
-    return "a mapping is wanted, and this is text", "write auth: {bearer: ${TOKEN}}, or basic, api_key, headers"
+    return "a mapping is wanted, and this is text", "write auth: {bearer: ${TOKEN}}, or basic, api_key, headers, oauth2"
 
 
 def _is_exposed(url: str) -> bool:

@@ -21,7 +21,7 @@ SECRET_SECTIONS = frozenset({"auth", "auth_for", "env", "headers", "schemes"})
 """Below these keys, and in what they hold, secrets are at home."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]{0,63}", re.ASCII)
-_WORD_KEY = re.compile(r"[a-z_]{1,20}")
+_WORD_KEY = re.compile(r"[a-z_]{1,20}|oauth2")
 _NAME_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 
 
@@ -131,7 +131,7 @@ def may_show(path: Path) -> bool:
     *above, key = path
     if isinstance(key, int) or not SECRET_SECTIONS.intersection(above):
         return True
-    return bool((_WORD_KEY if above[-1] == "auth" else _NAME_KEY).fullmatch(key))
+    return bool((_WORD_KEY if above[-1] in ("auth", "oauth2") else _NAME_KEY).fullmatch(key))
 
 
 def quoted(text: str) -> str:

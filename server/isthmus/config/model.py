@@ -37,6 +37,17 @@ class Basic(_Closed):
     password: SecretStr = Field(description="Best as ${NAME}, which is taken from the environment.")
 
 
+class OAuth2(_Closed):
+    """An access token by the grant 'client credentials': for machines, without a person."""
+
+    token_url: str = Field(description="Where tokens are had: https, or http on this machine.")
+    client_id: str = Field(min_length=1, description="As whom they are asked for.")
+    client_secret: SecretStr = Field(description="Best as ${NAME}, which is taken from the environment.")
+    scope: str | None = Field(default=None, min_length=1, description="Scopes to ask for, separated by spaces.")
+    audience: str | None = Field(default=None, min_length=1, description="For whom, where the issuer wants 'audience'.")
+    resource: str | None = Field(default=None, min_length=1, description="For what, where it wants 'resource'.")
+
+
 class Auth(_Closed):
     """How an HTTP upstream is authenticated. Several may be given; all are sent."""
 
@@ -47,6 +58,7 @@ class Auth(_Closed):
     schemes: dict[str, SecretStr] = Field(
         default={}, description="Credentials by the name of a security scheme in the OpenAPI document."
     )
+    oauth2: OAuth2 | None = None
 
 
 class UpstreamConfig(_Closed):

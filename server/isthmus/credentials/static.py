@@ -10,36 +10,46 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from isthmus.config.model import Auth, UpstreamConfig
 from isthmus.errors import ConfigurationError, PermissionDenied
-from isthmus.model import Credential, Principal
+from isthmus.model import Credential, Principal, Tokens
 
 _UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 _NO_SECRET = re.compile(r"accept(-.*)?|user-agent|.*-version", re.IGNORECASE)  # headers that say what we speak
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
+TokensOf = Callable[[str, str], Tokens | None]
+"""Where the access tokens of an upstream come from, for a principal of that name."""
+
+
+def no_tokens(_upstream: str, _principal: str) -> None:
+    """Nowhere."""
+
+
 class StaticCredentials:
     """A CredentialSource that resolves `auth` and `auth_for` of each upstream once, when it is made.
 
     Values for security schemes (`auth.schemes`) stay under their names: the upstream, which has the document,
-    knows their places.
+    knows their places. Access tokens are had when they are needed, from where `tokens` says.
     """
 
-    def __init__(self, configs: Mapping[str, UpstreamConfig]) -> None:
+    def __init__(self, configs: Mapping[str, UpstreamConfig], tokens: TokensOf = no_tokens) -> None:
         """
         Raises:
             ConfigurationError: a credential cannot be sent as it is; the message names its place, never its value.
         """
+        local = Principal().name
         self._credentials = {
-            name: credential_from(config.auth, f"upstreams.{name}.auth")
+            name: replace(credential_from(config.auth, f"upstreams.{name}.auth"), tokens=tokens(name, local))
             for name, config in configs.items()
             if config.auth is not None
         }
         self._of_principals = {
-            (name, who): credential_from(auth, f"upstreams.{name}.auth_for.{who}")
+            (name, who): replace(credential_from(auth, f"upstreams.{name}.auth_for.{who}"), tokens=tokens(name, who))
             for name, config in configs.items()
             for who, auth in config.auth_for.items()
         }
@@ -86,6 +96,8 @@ def credential_from(auth: Auth, place: str = "auth") -> Credential:
                 f"{place}.{origin}: the header {name} is filled twice", remedy="remove one of them"
             )
         headers[name] = value
+    if auth.oauth2 and "authorization" in map(str.lower, headers):
+        raise ConfigurationError(f"{place}: two credentials want the header Authorization", remedy="remove one of them")
     key = auth.api_key
     credential = Credential(
         headers=headers,
@@ -99,9 +111,13 @@ def credential_from(auth: Auth, place: str = "auth") -> Credential:
 
 def secrets_of(auth: Auth) -> Iterator[str]:
     """Every value in `auth` that is secret, also as it is sent."""
-    for secret in (auth.bearer, auth.basic and auth.basic.password, auth.api_key and auth.api_key.value):
-        if secret:
-            yield secret.get_secret_value()
+    kept = (
+        auth.bearer,
+        auth.basic and auth.basic.password,
+        auth.api_key and auth.api_key.value,
+        auth.oauth2 and auth.oauth2.client_secret,
+    )
+    yield from (secret.get_secret_value() for secret in kept if secret)
     for name, text, _ in _headers(auth):
         if not _NO_SECRET.fullmatch(name):
             yield text

@@ -63,6 +63,10 @@ async def read_anew(content: bytes, source: str, upstream: str, reserved: Reserv
     return await anyio.to_thread.run_sync(read)
 
 
+_Response = tuple[int, Mapping[str, str], bytes]
+"""Status, headers (in lower case) and decoded body."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What an HttpUpstream is given beside its configuration."""
@@ -154,12 +158,29 @@ class HttpUpstream:
         if loaded.unreachable:
             raise UpstreamUnavailable(f"{self._name}: {loaded.unreachable}", sent=False)
         plan = self._plan(call.operation)
-        url, request = self._request(call, plan, loaded, credential)
-        exchange = _Exchange(client, call, request, url, self._config.timeout, self._settings.answer_bytes)
-        status, headers, content = await exchange.perform()
+        response = await self._sent(call, plan, loaded, client, credential)
+        status, headers, content = response
         if not 200 <= status < 300:
-            raise self._failure(call, plan, loaded, credential, (status, headers, content))
+            raise self._failure(call, plan, loaded, credential, response)
         return await self._answer(call, plan, status, headers, content)
+
+    async def _sent(
+        self, call: Call, plan: Plan, loaded: _Loaded, client: httpx2.AsyncClient, credential: Credential | None
+    ) -> _Response:
+        """What was answered. Where an access token is refused, nothing was done: it is sent once more with another."""
+
+        async def sent(credential: Credential | None) -> _Response:
+            url, request = self._request(call, plan, loaded, credential)
+            exchange = _Exchange(client, call, request, url, self._config.timeout, self._settings.answer_bytes)
+            return await exchange.perform()
+
+        if credential is None or (tokens := credential.tokens) is None:
+            return await sent(credential)
+        token = await tokens.token()
+        response = await sent(credential.bearing(token))
+        if response[0] == 401 and (other := await tokens.other(token)) is not None:
+            response = await sent(credential.bearing(other))
+        return response
 
     async def _load_at_last(self, publish: Publish) -> _Loaded:
         failures = 0
@@ -230,7 +251,7 @@ class HttpUpstream:
             raise ConfigurationError(
                 f"auth.schemes names {', '.join(unknown)}, which the document does not have",
                 file=document.source,
-                remedy=f"it has {', '.join(schemes) or 'none'}; or use bearer, basic, api_key or headers",
+                remedy=f"it has {', '.join(schemes) or 'none'}; or use bearer, basic, api_key, headers or oauth2",
             )
         if server.url.startswith("http://") and not is_loopback(server.url):
             raise ConfigurationError(
@@ -292,7 +313,7 @@ class HttpUpstream:
         plan: Plan,
         loaded: _Loaded,
         credential: Credential | None,
-        response: tuple[int, Mapping[str, str], bytes],
+        response: _Response,
     ) -> UpstreamError:
         status, headers, content = response
         error = failure(
@@ -339,8 +360,8 @@ class _Exchange:
     seconds: float
     limit: int
 
-    async def perform(self) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers (in lower case) and decoded body.
+    async def perform(self) -> _Response:
+        """The response.
 
         Raises:
             UpstreamError: there was no answer, or it was too large.
@@ -361,7 +382,7 @@ class _Exchange:
         except TRANSPORT_ERRORS as error:
             raise self._untransported(error) from None
 
-    async def _attempts(self) -> tuple[int, Mapping[str, str], bytes]:
+    async def _attempts(self) -> _Response:
         """Send; a read whose connection was closed while it was idle is sent once more."""
         try:
             return await self._follow()
@@ -370,7 +391,7 @@ class _Exchange:
                 raise
         return await self._follow()
 
-    async def _follow(self) -> tuple[int, Mapping[str, str], bytes]:
+    async def _follow(self) -> _Response:
         url = httpx2.URL(self.base + self.request.target)
         for _ in range(MAX_HOPS + 1):
             status, headers, content = await self._send(url)
@@ -383,7 +404,7 @@ class _Exchange:
             url = there
         raise UpstreamError(f"{self.call.operation.id}: it redirects more than {MAX_HOPS} times")
 
-    async def _send(self, url: httpx2.URL) -> tuple[int, Mapping[str, str], bytes]:
+    async def _send(self, url: httpx2.URL) -> _Response:
         request = self.client.build_request(
             self.request.method, url, headers=_raw_headers(self.request), content=self.request.content
         )

@@ -18,7 +18,7 @@ from mcp.shared.exceptions import MCPError
 
 from isthmus.config.model import UpstreamConfig
 from isthmus.errors import InvalidArguments, UpstreamUnavailable
-from isthmus.model import Answer, Call, Credential, Effect, Operation, UpstreamSnapshot, UpstreamState
+from isthmus.model import Answer, Call, Credential, Effect, Operation, Tokens, UpstreamSnapshot, UpstreamState
 from isthmus.ports import Publish
 from isthmus.turns import aside
 from isthmus.upstreams.backoff import Backoff
@@ -73,6 +73,7 @@ class McpUpstream:
         config: UpstreamConfig,
         name: str,
         *,
+        tokens: Tokens | None = None,
         answer_bytes: int = 33_554_432,
         problems: Problems = lambda _operation, _value: (),
         patience: Patience = Patience(),
@@ -85,7 +86,9 @@ class McpUpstream:
         self._name = name
         self._problems = problems
         self._patience = patience
-        self._open_channel = open_channel or (lambda: _channel(config, answer_bytes, patience.grace, environment))
+        self._open_channel = open_channel or (
+            lambda: _channel(config, tokens, answer_bytes, patience.grace, environment)
+        )
         self._clock = clock
         self._chance = chance
         self._secrets = _secrets_of(config)
@@ -308,9 +311,11 @@ def _headers_of(credential: Credential | None) -> dict[str, str]:
     return {**credential.headers, **({"Cookie": cookies} if cookies else {})}
 
 
-def _channel(config: UpstreamConfig, answer_bytes: int, grace: float, environment: Mapping[str, str]) -> Channel:
+def _channel(
+    config: UpstreamConfig, tokens: Tokens | None, answer_bytes: int, grace: float, environment: Mapping[str, str]
+) -> Channel:
     if config.url is not None:
-        endpoint = Endpoint(config.url, config.timeout, answer_bytes, credential_of(config.auth))
+        endpoint = Endpoint(config.url, config.timeout, answer_bytes, credential_of(config.auth, tokens))
         return SseChannel(endpoint) if config.transport == "sse" else HttpChannel(endpoint)
     return StdioChannel(launch_of(config, environment), limit=answer_bytes, grace=grace)
 

@@ -24,8 +24,8 @@ from mcp.shared.message import ClientMessageMetadata, SessionMessage
 from mcp_types import ErrorData, JSONRPCError, JSONRPCRequest
 
 from isthmus.config.model import Auth
-from isthmus.errors import PermissionDenied, UpstreamUnavailable
-from isthmus.model import Credential
+from isthmus.errors import PermissionDenied, UpstreamError, UpstreamUnavailable
+from isthmus.model import Credential, Tokens
 from isthmus.upstreams.mcp_wire import Inbox
 from isthmus.upstreams.words import one_line
 
@@ -40,6 +40,9 @@ HTTP_BROKEN = -32094
 
 SESSION_ENDED = -32095
 """Our code of an error answer for a request that was refused because the server has forgotten the session."""
+
+NO_TOKEN = -32096
+"""Our code of an error answer for a request that was not sent, as there is no access token; data: {hint, denied}."""
 
 _PATIENCE = 5.0  # seconds beyond a call's own, and for what is no call
 _REFUSAL_BYTES = 65_536
@@ -56,10 +59,10 @@ class Endpoint:
     credential: Credential = field(default_factory=Credential, repr=False)
 
 
-def credential_of(auth: Auth | None) -> Credential:
-    """What the configuration says that an HTTP upstream accepts."""
+def credential_of(auth: Auth | None, tokens: Tokens | None = None) -> Credential:
+    """What the configuration says that an HTTP upstream accepts; access tokens are had from `tokens`."""
     if auth is None:
-        return Credential()
+        return Credential(tokens=tokens)
     headers = {name: value.get_secret_value() for name, value in auth.headers.items()}
     places: dict[str, dict[str, str]] = {"header": headers, "query": {}, "cookie": {}}
     if auth.bearer is not None:
@@ -69,7 +72,7 @@ def credential_of(auth: Auth | None) -> Credential:
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     if auth.api_key is not None:
         places[auth.api_key.location][auth.api_key.name] = auth.api_key.value.get_secret_value()
-    return Credential(headers=headers, query=places["query"], cookies=places["cookie"])
+    return Credential(headers=headers, query=places["query"], cookies=places["cookie"], tokens=tokens)
 
 
 class HttpChannel:
@@ -126,11 +129,11 @@ class BoundedClient(httpx2.AsyncClient):
         seconds = self._seconds(request)
         request.extensions["timeout"] = httpx2.Timeout(30.0, connect=10.0, read=seconds).as_dict()
         try:
-            response = await super().send(request, **options)
-        except httpx2.TransportError as error:
+            response = await self._authorized(request, **options)
+        except (httpx2.TransportError, UpstreamError) as error:
             if request.method == "GET":
                 raise
-            return _failure(request, error)
+            return _failure(request, error) if isinstance(error, httpx2.TransportError) else _tokenless(request, error)
         if request.method != "POST":
             return response
         if response.status_code >= 400:
@@ -142,6 +145,28 @@ class BoundedClient(httpx2.AsyncClient):
         limit = self._endpoint.limit * (2 if streaming else 1)  # a stream holds more than the answer
         response.stream = Bounded(response.stream, None if seconds is None and streaming else limit, seconds)
         return response
+
+    async def _authorized(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Send with an access token, where there are such; with another one, once, where the first is refused."""
+        tokens, ours = self._endpoint.credential.tokens, httpx2.URL(self._endpoint.url)
+        if tokens is None or _origin(request.url) != _origin(ours):
+            return await super().send(request, **options)
+        token = await tokens.token()
+        request.headers["Authorization"] = f"Bearer {token}"
+        response = await super().send(request, **options)
+        if response.status_code != 401 or (other := await self._other(tokens, token, response)) is None:
+            return response
+        await response.aclose()
+        request.headers["Authorization"] = f"Bearer {other}"
+        return await super().send(request, **options)
+
+    async def _other(self, tokens: Tokens, refused: str, response: httpx2.Response) -> str | None:
+        try:
+            return await tokens.other(refused)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+            raise
 
     def _seconds(self, request: httpx2.Request) -> float | None:
         if request.method == "GET" or request.headers.get("mcp-method") == "subscriptions/listen":
@@ -223,7 +248,7 @@ class SseChannel:
                 continue
             ours = httpx2.URL(self._endpoint.url)
             theirs = ours.join(event.data)
-            if (theirs.scheme, theirs.host, theirs.port) != (ours.scheme, ours.host, ours.port):
+            if _origin(theirs) != _origin(ours):
                 raise UpstreamUnavailable(f"it wants messages sent to another origin, {one_line(str(theirs), 200)}")
             return theirs
         raise UpstreamUnavailable("its stream of events ended before it said where to send messages")
@@ -301,6 +326,16 @@ def _failure(request: httpx2.Request, error: httpx2.TransportError) -> httpx2.Re
     if unsent:
         return _stand_in(request, 503, HTTP_UNREACHED, f"{origin} cannot be reached: {reason}", {})
     return _stand_in(request, 502, HTTP_BROKEN, f"the connection to {origin} broke: {reason}", {})
+
+
+def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _tokenless(request: httpx2.Request, error: UpstreamError) -> httpx2.Response:
+    """The answer in place of one to a request that was not sent, as there is no access token for it."""
+    data = {"hint": error.hint, "denied": isinstance(error, PermissionDenied)}
+    return _stand_in(request, 401, NO_TOKEN, error.message, data)
 
 
 async def _refusal(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:

@@ -19,7 +19,7 @@ from isthmus.errors import (
     UpstreamUnavailable,
 )
 from isthmus.model import Operation
-from isthmus.upstreams.mcp_http import HTTP_BROKEN, HTTP_REFUSED, HTTP_UNREACHED, SESSION_ENDED
+from isthmus.upstreams.mcp_http import HTTP_BROKEN, HTTP_REFUSED, HTTP_UNREACHED, NO_TOKEN, SESSION_ENDED
 from isthmus.upstreams.mcp_results import kind_of, shortened
 from isthmus.upstreams.mcp_wire import ANSWER_MALFORMED, ANSWER_TOO_LARGE
 from isthmus.upstreams.words import one_line
@@ -60,8 +60,8 @@ def trouble_of(error: Exception, operation: Operation, seconds: float) -> Upstre
     match error.code:
         case code if code in (SESSION_ENDED, HTTP_UNREACHED):
             return NotSent(message)
-        case code if code == HTTP_REFUSED:
-            return _refused(operation, message, data)
+        case code if code in (HTTP_REFUSED, NO_TOKEN):
+            return _refused(operation, message, data) if code == HTTP_REFUSED else _tokenless(message, data)
         case code if code == REQUEST_TIMEOUT:
             return _late(operation, seconds)
         case code if code == CONNECTION_CLOSED:
@@ -97,7 +97,10 @@ def problem_of(error: Exception) -> str:
         return "the connection ended during the handshake"
     if leaf.code == REQUEST_TIMEOUT:
         return "it did not answer in time"
-    status = leaf.data.get("status") if isinstance(leaf.data, Mapping) else None
+    data = leaf.data if isinstance(leaf.data, Mapping) else {}
+    if leaf.code == NO_TOKEN:
+        return f"{leaf.message} ({data['hint']})" if data.get("hint") else leaf.message
+    status = data.get("status")
     return f"{leaf.message}: {_AUTH_HINT}" if status in (401, 403) else leaf.message
 
 
@@ -125,6 +128,13 @@ def _late(operation: Operation, seconds: float) -> UpstreamUnavailable:
         f"{operation.id} did not answer within {seconds:g} s",
         hint=f"it was cancelled, but may have been done; the operator can raise upstreams.{operation.upstream}.timeout",
     )
+
+
+def _tokenless(message: str, data: Any) -> UpstreamError:
+    hint, denied = (data.get("hint"), data.get("denied")) if isinstance(data, Mapping) else ("", False)
+    if denied:
+        return PermissionDenied(message, hint=str(hint))
+    return UpstreamUnavailable(message, hint=str(hint), sent=False)
 
 
 def _refused(operation: Operation, message: str, data: Any) -> UpstreamError:
