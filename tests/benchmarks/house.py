@@ -74,6 +74,7 @@ async def opened_house(
         admission = Admission(bounds_of(limits))
         journals = JournalFile(data / "journal.db", KeptJournals(mb=1024, days=1), time.time)
         detached = Detached(60.0)
+        approvals = ApprovalFile(None, time.time)
         async with pool, anyio.create_task_group() as tasks:
             tasks.start_soon(catalogs.run)
             tasks.start_soon(detached.run)
@@ -87,7 +88,7 @@ async def opened_house(
                 gateway,
                 History(journals, pool, "benchmark", lambda _: False),
                 HostOperations(catalogs, _no_search, policy.visible, lambda _: ""),
-                Approvals(ApprovalFile(None, time.time), 60.0),
+                Approvals(approvals, 60.0),
                 detached,
                 limits,
                 Sources(
@@ -101,4 +102,5 @@ async def opened_house(
             with anyio.CancelScope(shield=True):
                 await sessions.close()
                 await journals.close()
+                approvals.close()
             tasks.cancel_scope.cancel()

@@ -19,7 +19,7 @@ from isthmus.render.tokens import estimate
 from isthmus.service.insight import Wanted, gathered, run_of
 from isthmus_sandbox.frames import decode_step
 from isthmus_sandbox.protocol import Event, Outcome, Program
-from tests.simulators.journal import memory
+from tests.simulators.journal import journal
 from tests.simulators.upstream import operation
 
 pytestmark = pytest.mark.anyio
@@ -199,13 +199,10 @@ def test_whatever_a_program_asked_for_can_be_told(arguments: dict[str, Any], tex
 
 
 async def gathered_of(*tapes: Tape, audit: Sequence[Mapping[str, Any]] = (), **wanted: Any) -> Insight:
-    store = memory()
-    for tape in tapes:
-        await store.append(tape.recording.began.execution, 0, await tape.ended())
-    try:
+    async with journal() as store:
+        for tape in tapes:
+            await store.append(tape.recording.began.execution, 0, await tape.ended())
         return await gathered(store, Wanted(**wanted), audit, lambda _session, data: data, 650, NOW)
-    finally:
-        await store.close()
 
 
 def search(at: float, principal: str = "alice", characters: Any = 1_000) -> dict[str, Any]:

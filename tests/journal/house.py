@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from isthmus.stores.workspace import Kept, Workspaces
 from isthmus.validation import Validation
 from isthmus_sandbox.pool import Pool
 from isthmus_sandbox.settings import Settings
-from tests.simulators.journal import memory
+from tests.simulators.journal import journal
 from tests.simulators.upstream import SimulatedUpstream, operation
 
 INTEGER = {"type": "integer"}
@@ -103,7 +103,7 @@ class House:
 
     pool: Pool
     folder: Path
-    store: JournalFile = field(default_factory=memory)
+    store: JournalFile
     book: Book = field(default_factory=Book)
     _ids: Any = field(default_factory=itertools.count)
 
@@ -118,26 +118,27 @@ class House:
         gateway = Gateway(catalogs, upstreams, policy, credentials, redactor, Validation().check)
         workspaces = Workspaces(self.folder / "sessions", Kept(3600, 100, 100), time.time)
         sessions = Sessions(workspaces, Resting(8, 8, 1000, 3600), time.monotonic, lambda: self.new_id("s"))
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(catalogs.run)
-            await catalogs.settled(10)
-            yield ExecuteService(
-                self.pool,
-                sessions,
-                Admission(Bounds(100, 100, 100, 100)),
-                catalogs,
-                gateway,
-                History(store or self.store, self.pool, self.new_id("server"), lambda _: False),
-                HostOperations(catalogs, _no_search, policy.visible, lambda _: ""),
-                Approvals(ApprovalFile(None, time.time), 60.0),
-                Detached(60.0),
-                limits,
-                Sources(self.new_id, lambda: f"{next(self._ids):064x}", time.time, time.monotonic),
-                lambda _: None,
-            )
-            with anyio.CancelScope(shield=True):
-                await sessions.close()
-            tasks.cancel_scope.cancel()
+        with closing(ApprovalFile(None, time.time)) as approvals:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(catalogs.run)
+                await catalogs.settled(10)
+                yield ExecuteService(
+                    self.pool,
+                    sessions,
+                    Admission(Bounds(100, 100, 100, 100)),
+                    catalogs,
+                    gateway,
+                    History(store or self.store, self.pool, self.new_id("server"), lambda _: False),
+                    HostOperations(catalogs, _no_search, policy.visible, lambda _: ""),
+                    Approvals(approvals, 60.0),
+                    Detached(60.0),
+                    limits,
+                    Sources(self.new_id, lambda: f"{next(self._ids):064x}", time.time, time.monotonic),
+                    lambda _: None,
+                )
+                with anyio.CancelScope(shield=True):
+                    await sessions.close()
+                tasks.cancel_scope.cancel()
 
     async def run_until_death(self, code: str, dies_at: int, *, kept_first: bool) -> Report | None:
         """Run a program in a server that dies at that append of its journal; None: it died."""
@@ -169,5 +170,5 @@ async def _keep_nothing(_report: Report, _workspace: Path) -> None:
 @asynccontextmanager
 async def house(folder: Path) -> AsyncIterator[House]:
     """A house with a sandbox of its own."""
-    async with Pool(Settings(runtime_directory=folder / "run"), progress=lambda _: None) as pool:
-        yield House(pool, folder)
+    async with Pool(Settings(runtime_directory=folder / "run"), progress=lambda _: None) as pool, journal() as store:
+        yield House(pool, folder, store)

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -237,7 +237,7 @@ def kept(house: House) -> dict[str, bytes]:
 
 def rows(path: Path) -> bytes:
     """All that a database holds: in its file, what is long is cut up into pages."""
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         cells = [cell for name in names for row in connection.execute(f'SELECT * FROM "{name}"') for cell in row]
     return b"\n".join(cell if isinstance(cell, bytes) else str(cell).encode() for cell in cells)

@@ -12,10 +12,10 @@ from isthmus.model import Effect
 from isthmus.privacy.vault import Met
 from isthmus.stores.box import Box, box
 from isthmus.stores.data import key_of
-from isthmus.stores.journal import JournalFile, Kept
 from isthmus.stores.sealed_journal import SealedJournal
 from isthmus.stores.vault import VaultFile
 from isthmus_sandbox.protocol import Program
+from tests.simulators.journal import journal
 
 pytestmark = pytest.mark.anyio
 
@@ -124,11 +124,11 @@ def entries() -> list[Entry]:
 
 async def test_a_sealed_journal_gives_what_it_took_and_keeps_none_of_it_in_the_clear(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    store = SealedJournal(JournalFile(path, Kept(10, 10), lambda: 0.0), lambda: Box(KEY), seals=True)
-    await store.append("x-1", 0, entries())
-    assert list(await store.entries("x-1")) == entries()
-    assert [each.execution for each in await store.summaries()] == ["x-1"]
-    await store.close()
+    async with journal(path) as file:
+        store = SealedJournal(file, lambda: Box(KEY), seals=True)
+        await store.append("x-1", 0, entries())
+        assert list(await store.entries("x-1")) == entries()
+        assert [each.execution for each in await store.summaries()] == ["x-1"]
     content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"crm.get" in content
     assert b"ada@example.com" not in content
@@ -139,7 +139,6 @@ async def test_what_lies_in_a_journal_unsealed_is_read_without_a_key(tmp_path: P
     def none() -> Box:
         raise AssertionError("no key is needed")
 
-    file = JournalFile(tmp_path / "journal.db", Kept(10, 10), lambda: 0.0)
-    await SealedJournal(file, none, seals=False).append("x-1", 0, entries())
-    assert list(await SealedJournal(file, none, seals=False).entries("x-1")) == entries()
-    await file.close()
+    async with journal(tmp_path / "journal.db") as file:
+        await SealedJournal(file, none, seals=False).append("x-1", 0, entries())
+        assert list(await SealedJournal(file, none, seals=False).entries("x-1")) == entries()

@@ -1,9 +1,11 @@
-"""Journals for tests: a recording that is kept in a list, and a store in memory."""
+"""Journals for tests: a recording that is kept in a list, and a store that is closed in the end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 from isthmus.journal import Began, Entry
 from isthmus.recording import Recording
@@ -13,9 +15,14 @@ from isthmus_sandbox.protocol import Program
 BEGAN = Began("x-1", "s-1", "alice", Program("", "00", 0.0), 0.0)
 
 
-def memory() -> JournalFile:
-    """The store as it is, on no disk."""
-    return JournalFile(None, Kept(mb=64, days=1), time.time)
+@asynccontextmanager
+async def journal(path: Path | None = None, *, at: float = 0.0, mb: int = 64) -> AsyncIterator[JournalFile]:
+    """The store as it is, at that moment; without a path, on no disk."""
+    store = JournalFile(path, Kept(mb=mb, days=1), lambda: at)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def recording(kept: list[Entry] | None = None, began: Began = BEGAN) -> Recording:

@@ -3,6 +3,8 @@
 import os
 import sqlite3
 import stat
+from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,7 @@ from isthmus.model import Effect
 from isthmus.stores.journal import JournalFile, Kept
 from isthmus.stores.owners import Owner
 from isthmus_sandbox.protocol import Program
+from tests.simulators.journal import journal
 
 pytestmark = pytest.mark.anyio
 
@@ -55,18 +58,17 @@ def began(
 
 
 @pytest.fixture(params=["memory", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> JournalFile:
-    path = tmp_path / "journal.db" if request.param == "file" else None
-    return JournalFile(path, Kept(mb=64, days=1), lambda: 10 * DAY)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[JournalFile]:
+    async with journal(tmp_path / "journal.db" if request.param == "file" else None, at=10 * DAY) as store:
+        yield store
 
 
 @given(kept=entries)
 async def test_entries_come_back_as_they_went_in(kept: list[Entry]) -> None:
-    store = JournalFile(None, Kept(mb=64, days=1), lambda: 0.0)
-    await store.append("x-1", 0, [began("x-1")])
-    await store.append("x-1", 1, kept)
-    assert await store.entries("x-1") == (began("x-1"), *kept)
-    await store.close()
+    async with journal() as store:
+        await store.append("x-1", 0, [began("x-1")])
+        await store.append("x-1", 1, kept)
+        assert await store.entries("x-1") == (began("x-1"), *kept)
 
 
 async def test_there_is_nothing_where_nothing_was_kept(store: JournalFile) -> None:
@@ -125,33 +127,30 @@ async def test_one_server_at_a_time_has_an_execution(store: JournalFile) -> None
 
 async def test_what_is_too_old_goes_whole(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    store = JournalFile(path, Kept(mb=64, days=1), lambda: 10 * DAY)
-    await store.append("x-old", 0, [began("x-old", 8.9 * DAY), Omitted("1")])
-    await store.append("x-new", 0, [began("x-new", 9.1 * DAY), Omitted("1")])
-    await store.close()
-    later = JournalFile(path, Kept(mb=64, days=1), lambda: 10 * DAY)
-    assert [each.execution for each in await later.summaries()] == ["x-new"]
-    assert await later.entries("x-old") == ()
-    await later.close()
+    async with journal(path, at=10 * DAY) as store:
+        await store.append("x-old", 0, [began("x-old", 8.9 * DAY), Omitted("1")])
+        await store.append("x-new", 0, [began("x-new", 9.1 * DAY), Omitted("1")])
+    async with journal(path, at=10 * DAY) as later:
+        assert [each.execution for each in await later.summaries()] == ["x-new"]
+        assert await later.entries("x-old") == ()
 
 
 async def test_what_is_too_much_goes_from_the_oldest(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    store = JournalFile(path, Kept(mb=1, days=1), lambda: 0.0)
-    for number in range(30):
-        await store.append(f"x-{number}", 0, [began(f"x-{number}"), Answered(1, bytes(100_000))])
-    await store.close()
-    store = JournalFile(path, Kept(mb=1, days=1), lambda: 0.0)
-    left = [each.execution for each in await store.summaries()]
+    async with journal(path, mb=1) as store:
+        for number in range(30):
+            await store.append(f"x-{number}", 0, [began(f"x-{number}"), Answered(1, bytes(100_000))])
+    async with journal(path, mb=1) as store:
+        left = [each.execution for each in await store.summaries()]
     assert left == [f"x-{number}" for number in range(29, 29 - len(left), -1)]
     assert 5 <= len(left) <= 10
-    await store.close()
 
 
 async def test_what_was_appended_outlives_a_server_that_never_closed_it(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    await JournalFile(path, Kept(mb=64, days=1), lambda: 0.0).append("x-1", 0, [began("x-1")])
-    assert await JournalFile(path, Kept(mb=64, days=1), lambda: 0.0).entries("x-1") == (began("x-1"),)
+    async with journal(path) as unclosed, journal(path) as later:
+        await unclosed.append("x-1", 0, [began("x-1")])
+        assert await later.entries("x-1") == (began("x-1"),)
 
 
 VERSION_1 = """
@@ -172,48 +171,49 @@ PRAGMA user_version = 1;
 
 
 async def test_a_file_of_the_version_before_is_converted(tmp_path: Path) -> None:
-    later = JournalFile(tmp_path / "later.db", Kept(mb=64, days=1), lambda: 0.0)
     told = [began("x-1"), Answered(3, b"\0an answer"), Sent(4, "a.b", Effect.READ, "d", 0, 1.5), Shown(7)]
-    await later.append("x-1", 0, told)
-    with sqlite3.connect(tmp_path / "later.db") as connection:
+    async with journal(tmp_path / "later.db") as later:
+        await later.append("x-1", 0, told)
+    with closing(sqlite3.connect(tmp_path / "later.db")) as connection:
         rows = connection.execute("SELECT kind, facts, text FROM entries ORDER BY place").fetchall()
     before = tmp_path / "before.db"
-    with sqlite3.connect(before) as connection:
+    with closing(sqlite3.connect(before)) as connection, connection:
         connection.executescript(VERSION_1)
         for number, id_ in ((7, "x-1"), (9, "x-2")):
             head = (number, id_, "s-1", "local", "" if number == 7 else "x-1", float(number))
             connection.execute("INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?)", head)
             for at, row in enumerate(rows if number == 7 else rows[:2]):
                 connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", (id_, at, *row))
-    store = JournalFile(before, Kept(mb=64, days=1), lambda: 0.0)
-    assert [each.execution for each in await store.summaries()] == ["x-2", "x-1"]
-    assert await store.family("x-1") == ("x-1", "x-2")
-    assert list(await store.entries("x-1")) == told
-    await store.append("x-2", 2, [Resumed("server-2", 9.0)])
-    await store.append("x-3", 0, [began("x-3")])
-    again = JournalFile(before, Kept(mb=64, days=1), lambda: 0.0)
-    assert len(await again.entries("x-2")) == 3
-    assert [each.execution for each in await again.summaries()] == ["x-3", "x-2", "x-1"]
+    async with journal(before) as store:
+        assert [each.execution for each in await store.summaries()] == ["x-2", "x-1"]
+        assert await store.family("x-1") == ("x-1", "x-2")
+        assert list(await store.entries("x-1")) == told
+        await store.append("x-2", 2, [Resumed("server-2", 9.0)])
+        await store.append("x-3", 0, [began("x-3")])
+        async with journal(before) as again:
+            assert len(await again.entries("x-2")) == 3
+            assert [each.execution for each in await again.summaries()] == ["x-3", "x-2", "x-1"]
 
 
 async def test_what_is_forgotten_while_it_runs_is_mixed_with_no_other(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    store = JournalFile(path, Kept(mb=64, days=1), lambda: 0.0)
-    await store.append("x-1", 0, [began("x-1", 0.0)])
-    other = JournalFile(path, Kept(mb=64, days=1), lambda: 2 * DAY)
-    await other.close()  # which forgets what is too old
-    await store.append("x-1", 1, [Omitted("late")])
-    await store.append("x-2", 0, [began("x-2", 2 * DAY), Omitted("1")])
-    assert await store.entries("x-1") == ()
-    assert await store.entries("x-2") == (began("x-2", 2 * DAY), Omitted("1"))
-    with pytest.raises(InternalError, match="no longer kept"):
-        await JournalFile(path, Kept(mb=64, days=1), lambda: 0.0).append("x-1", 2, [Omitted("later")])
+    async with journal(path) as store:
+        await store.append("x-1", 0, [began("x-1", 0.0)])
+        async with journal(path, at=2 * DAY):
+            pass  # closing it, it forgets what is too old
+        await store.append("x-1", 1, [Omitted("late")])
+        await store.append("x-2", 0, [began("x-2", 2 * DAY), Omitted("1")])
+        assert await store.entries("x-1") == ()
+        assert await store.entries("x-2") == (began("x-2", 2 * DAY), Omitted("1"))
+        async with journal(path) as other:
+            with pytest.raises(InternalError, match="no longer kept"):
+                await other.append("x-1", 2, [Omitted("later")])
 
 
-def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
-    JournalFile(tmp_path / "journal.db", Kept(mb=64, days=1), lambda: 0.0)
-    for each in tmp_path.iterdir():
-        assert stat.S_IMODE(each.stat().st_mode) == 0o600, each
+async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    async with journal(tmp_path / "journal.db"):
+        for each in tmp_path.iterdir():
+            assert stat.S_IMODE(each.stat().st_mode) == 0o600, each
 
 
 def test_a_file_of_another_kind_is_left_alone(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_a_file_of_another_kind_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"journal\.db"):
         JournalFile(path, Kept(mb=64, days=1), lambda: 0.0)
     later = tmp_path / "later.db"
-    with sqlite3.connect(later) as connection:
+    with closing(sqlite3.connect(later)) as connection:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(ConfigurationError, match="version 99"):
         JournalFile(later, Kept(mb=64, days=1), lambda: 0.0)

@@ -41,7 +41,7 @@ from isthmus.policy import Allow, Ask, Deny, Policy
 
 if TYPE_CHECKING:
     from isthmus.gateway import Gateway
-    from isthmus.ports import Audit, JournalStore, Sandbox, Upstream
+    from isthmus.ports import ApprovalStore, Audit, JournalStore, Sandbox, Upstream
     from isthmus.redaction import Redactor
     from isthmus.render.fragments import Detail
     from isthmus.service.admission import Bounds
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from isthmus.service.skills import Skills
     from isthmus.stores.catalogs import CatalogFiles
     from isthmus.stores.private import PrivateStores
+    from isthmus.stores.skills import SkillFolders
 
 APPROVALS = "approvals.db"
 """The file in the folder for data where questions stand, and where what was approved is kept."""
@@ -78,7 +79,15 @@ async def application(
     `base` is the folder that relative paths of the configuration start from; `log` takes lines for the operator.
     `upstreams` stand in the place of those that are configured, by name: mocks in tests.
     """
-    parts = await anyio.to_thread.run_sync(partial(_assembled, configuration, base, log, upstreams or {}))
+    async with _stores() as stores:
+        parts = await anyio.to_thread.run_sync(partial(_assembled, configuration, base, log, upstreams or {}, stores))
+        async with _at_work(parts):
+            yield parts
+
+
+@asynccontextmanager
+async def _at_work(parts: Application) -> AsyncIterator[None]:
+    """Its tasks and its sandbox, from start to end."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(parts.catalogs.run)
         tasks.start_soon(parts.sessions.run)
@@ -87,21 +96,33 @@ async def application(
         tasks.start_soon(tell_operations, parts.catalogs, parts.audit)
         await parts.sandbox.start()
         try:
-            yield parts
+            yield
         finally:
             with anyio.CancelScope(shield=True):
                 await parts.executing.detached.close()
                 await parts.sessions.close()
                 await parts.sandbox.close()
-                await parts.journals.close()
-                await anyio.to_thread.run_sync(parts.audit.close)
-                parts.executing.approvals.store.close()
-                parts.owner.close()
+                parts.owner.close()  # upstreams take their time: whoever is killed meanwhile has not crashed
             tasks.cancel_scope.cancel()
 
 
+@asynccontextmanager
+async def _stores() -> AsyncIterator[contextlib.AsyncExitStack]:
+    """What is opened goes in here, and is closed in the end, the last first, also where something after it failed."""
+    stores = contextlib.AsyncExitStack()
+    try:
+        yield stores
+    finally:
+        with anyio.CancelScope(shield=True):
+            await stores.aclose()
+
+
 def _assembled(
-    configuration: Configuration, base: Path, log: Callable[[str], None], instead: Mapping[str, Upstream]
+    configuration: Configuration,
+    base: Path,
+    log: Callable[[str], None],
+    instead: Mapping[str, Upstream],
+    stores: contextlib.AsyncExitStack,
 ) -> Application:
     from isthmus.credentials.static import StaticCredentials
     from isthmus.gateway import Gateway
@@ -109,6 +130,7 @@ def _assembled(
     from isthmus.service.host import HostOperations
     from isthmus.service.learning import Learning
     from isthmus.service.search_both import SearchBoth
+    from isthmus.stores.approvals import ApprovalFile
     from isthmus.stores.catalogs import CatalogFiles
     from isthmus.stores.data import key_of
     from isthmus.stores.journal import JournalFile, Kept
@@ -130,11 +152,20 @@ def _assembled(
     }
     catalogs = _catalogs(upstreams, policy, redactor, holding_of(configuration, base, log), files, log)
     private = PrivateStores(data, configuration.private)
-    journals = private.journal(JournalFile(data / "journal.db", Kept(kept.mb, kept.days), time.time))
     owner = Owner(data / "run", secrets.token_hex(8))
+    stores.callback(owner.close)
+    journals = private.journal(JournalFile(data / "journal.db", Kept(kept.mb, kept.days), time.time))
+    stores.push_async_callback(journals.close)
     audit = opened_audit(configuration.audit, data, base, redactor, time.time, log)
-    learning = Learning(ShapeFile(data / "shapes.db", log))
-    skills = _skills(configuration, base, catalogs, policy, redactor, journals, log)
+    stores.push_async_callback(anyio.to_thread.run_sync, audit.close)
+    shapes = ShapeFile(data / "shapes.db", log)
+    stores.callback(shapes.close)
+    approvals = ApprovalFile(data / APPROVALS, time.time)
+    stores.callback(approvals.close)
+    folders = skill_folders(configuration, base, log)
+    stores.callback(folders.close)
+    learning = Learning(shapes)
+    skills = _skills(configuration, folders, catalogs, policy, redactor, journals)
     searching = SearchBoth(_search(catalogs, policy, learning), skills, limits.search_tokens)
     credentials = StaticCredentials(configuration.upstreams, tokens)
     gateway = Gateway(catalogs, upstreams, policy, credentials, redactor, validation.check, observe=learning.observe)
@@ -142,7 +173,7 @@ def _assembled(
     history = History(journals, sandbox, owner.id, owner.alive, owner.crashed, kept.each_mb * 2**20)
     host = HostOperations(catalogs, searching, policy.visible, partial(_mark, policy), learning.typed, skills)
     executing = _executing(
-        configuration, data, sandbox, sessions, gateway, history, host, private, log, audit, learning
+        configuration, approvals, sandbox, sessions, gateway, history, host, private, log, audit, learning
     )
     return Application(
         sandbox,
@@ -220,7 +251,7 @@ def _sessions(limits: Limits, data: Path) -> Sessions:
 
 def _executing(
     configuration: Configuration,
-    data: Path,
+    approvals: ApprovalStore,
     sandbox: Sandbox,
     sessions: Sessions,
     gateway: Gateway,
@@ -236,7 +267,6 @@ def _executing(
     from isthmus.service.detached import Detached
     from isthmus.service.execute import ExecuteService, Sources
     from isthmus.service.veils import Veils
-    from isthmus.stores.approvals import ApprovalFile
 
     limits, patience = configuration.limits, configuration.policy.patience
     return ExecuteService(
@@ -247,7 +277,7 @@ def _executing(
         gateway,
         history,
         host,
-        Approvals(ApprovalFile(data / APPROVALS, time.time), patience),
+        Approvals(approvals, patience),
         Detached(patience),
         limits,
         Sources(_new_id, partial(secrets.token_hex, 32), time.time, time.monotonic),
@@ -260,17 +290,16 @@ def _executing(
 
 def _skills(
     configuration: Configuration,
-    base: Path,
+    folders: SkillFolders,
     catalogs: Catalogs,
     policy: Policy,
     redactor: Redactor,
     journals: JournalStore,
-    log: Callable[[str], None],
 ) -> Skills:
     from isthmus.service.skills import Skills, latest_programs
 
     return Skills(
-        skill_folders(configuration, base, log),
+        folders,
         catalogs,
         frozenset(configuration.upstreams),
         time.time,

@@ -17,6 +17,7 @@ from typing import Any
 from isthmus.errors import ConfigurationError, InternalError
 from isthmus.model import Effect, Question, Reply
 from isthmus.ports import Kept, Waiting
+from isthmus.stores.sqlite import opened
 
 DAYS = 7.0
 """Days after which a question that nobody answered is forgotten."""
@@ -44,13 +45,7 @@ class ApprovalFile:
         self._now = now
         self._lock = threading.Lock()
         try:
-            if path is not None:
-                path.touch(mode=0o600)
-            self._connection = sqlite3.connect(
-                path or ":memory:", isolation_level=None, check_same_thread=False, timeout=5
-            )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.executescript(_SCHEMA)
+            self._connection = opened(path, lambda connection: connection.executescript(_SCHEMA), timeout=5)
         except (OSError, sqlite3.Error) as error:
             remedy = "look at its owner and permissions, or name another folder with data:"
             raise ConfigurationError(f"approvals cannot be kept: {error}", file=str(path), remedy=remedy) from None

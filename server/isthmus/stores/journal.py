@@ -36,6 +36,7 @@ from isthmus.journal import (
     began_of,
 )
 from isthmus.model import Effect
+from isthmus.stores.sqlite import opened
 from isthmus_sandbox.protocol import Program
 
 _SCHEMA = """
@@ -114,9 +115,7 @@ class JournalFile:
         self._appends = 0
         self._numbers: dict[str, int] = {}  # by execution, of those that are written to
         try:
-            if path is not None:
-                path.touch(mode=0o600)
-            self._connection = _opened(path)
+            self._connection = opened(path, _prepare, timeout=10)
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
                 f"the journal {path} cannot be used: {error}",
@@ -284,9 +283,7 @@ def _insert(rows: int) -> str:
     return "INSERT INTO entries VALUES " + ", ".join(["(?, ?, ?, ?)"] * rows)  # noqa: S608 - nobody's text
 
 
-def _opened(path: Path | None) -> sqlite3.Connection:
-    connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=10)
-    connection.execute("PRAGMA journal_mode = WAL")
+def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")  # done by `_tidy`, off the event loop
     connection.execute("BEGIN IMMEDIATE")  # one server makes or converts it, and others wait
@@ -294,10 +291,8 @@ def _opened(path: Path | None) -> sqlite3.Connection:
         _bring_up(connection)
     except BaseException:
         connection.execute("ROLLBACK")
-        connection.close()
         raise
     connection.execute("COMMIT")
-    return connection
 
 
 def _bring_up(connection: sqlite3.Connection) -> None:

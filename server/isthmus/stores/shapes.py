@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from isthmus.catalog.shapes import Learned, as_data, from_data
+from isthmus.stores.sqlite import opened, with_schema
 
 MAX_ROWS = 20_000
 """Shapes in the file; those that were written longest ago leave it."""
@@ -29,8 +30,7 @@ class ShapeFile:
         self._log = log
         self._connection: sqlite3.Connection | None = None
         try:
-            path.touch(mode=0o600)
-            self._connection = _opened(path)
+            self._connection = opened(path, with_schema(_SCHEMA), timeout=2)
         except (OSError, sqlite3.Error) as error:
             log(f"what answers look like is not kept: {path} cannot be used: {error}")
 
@@ -62,18 +62,6 @@ class ShapeFile:
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.executescript(_SCHEMA)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
 
 
 def _write(connection: sqlite3.Connection, rows: list[tuple[str, int, str]]) -> None:

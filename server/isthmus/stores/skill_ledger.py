@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.skills.skill import Usage
+from isthmus.stores.sqlite import opened, with_schema
 
 KEPT_VERSIONS = 10
 """Former versions of one skill."""
@@ -52,8 +53,7 @@ class SkillLedger:
         self._connection: sqlite3.Connection | None = None
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            self._connection = _opened(path)
+            self._connection = opened(path, with_schema(_SCHEMA), timeout=2, isolation="DEFERRED")
         except (OSError, sqlite3.Error) as error:
             log(f"the use of skills is not kept: {path} cannot be used: {error}")
 
@@ -115,15 +115,3 @@ class SkillLedger:
                             self._connection.executemany(statement, rows)
         except sqlite3.Error as error:
             self._log(f"the use of skills was not kept: {error}")
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=2)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.executescript(_SCHEMA)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
