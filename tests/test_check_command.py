@@ -26,7 +26,6 @@ def test_a_stage_is_shown_as_it_runs_and_its_last_line_kept(said: Stage, capsys:
 def test_the_tests_come_last_and_take_the_arguments() -> None:
     assert [stage.name for stage in stages(fast=False, for_pytest=[])] == ["format", "lint", "types", "tests"]
     assert stages(fast=True, for_pytest=["-k", "x"])[-1].command == ("pytest", "-m", "not slow", "-k", "x")
-    assert "--cov" in stages(fast=False, for_pytest=[])[-1].command
 
 
 def test_each_stage_has_a_closing_line() -> None:

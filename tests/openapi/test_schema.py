@@ -4,7 +4,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from isthmus.model import Dialect, SchemaDocument
@@ -154,6 +154,7 @@ VALUES = st.recursive(
 
 
 @given(schema=st.dictionaries(st.sampled_from(KEYWORDS), VALUES, max_size=6), value=VALUES)
+@example(schema={"dependentRequired": {"a": ["b", "b"]}}, value=None)
 def test_whatever_the_schema_its_translation_compiles_and_checks(schema: dict[str, Any], value: Any) -> None:
     for dialect in Dialect:
         done = translated(schema, SchemaDocument(schema, dialect), for_request=True, usable_pattern=_linear)

@@ -275,7 +275,7 @@ def _assertions(node: Mapping[str, Any], usable_pattern: UsablePattern) -> dict[
         result["uniqueItems"] = True
     if isinstance(names := node.get("dependentRequired"), Mapping):
         result["dependentRequired"] = {
-            str(name): [other for other in others if isinstance(other, str)]
+            str(name): list(dict.fromkeys(other for other in others if isinstance(other, str)))
             for name, others in names.items()
             if isinstance(others, list)
         }
