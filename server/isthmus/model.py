@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from isthmus_sandbox.protocol import Failure
+if TYPE_CHECKING:
+    from isthmus_sandbox.protocol import Failure
 
 JsonSchema = Mapping[str, Any]
 """A JSON Schema, or an OpenAPI 3.0 schema object, as the upstream wrote it."""

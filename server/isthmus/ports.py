@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from isthmus.audit import Record
-from isthmus.journal import Entry, Summary
 from isthmus.model import Answer, Call, Credential, Principal, Question, Reply, UpstreamSnapshot
-from isthmus_sandbox.protocol import Event, Outcome, Program, Step
+
+if TYPE_CHECKING:
+    from isthmus.audit import Record
+    from isthmus.journal import Entry, Summary
+    from isthmus_sandbox.protocol import Event, Outcome, Program, Step
 
 Publish = Callable[[UpstreamSnapshot], None]
 """Called by an upstream whenever what is known of it changes. Synchronous, cheap, never raises."""
 
-Exchange = Callable[[Step], Awaitable[Sequence[Event]]]
+Exchange: TypeAlias = "Callable[[Step], Awaitable[Sequence[Event]]]"
 """Answers one step of a guest with what has happened since. Never raises but on cancellation."""
 
 

@@ -19,7 +19,8 @@ import anyio
 from isthmus.config.model import UpstreamConfig
 from isthmus.service.catalogs import Catalogs
 from isthmus.stores.catalogs import CatalogFiles
-from isthmus.upstreams.http import HttpUpstream, Settings
+from isthmus.upstreams.http import HttpUpstream
+from isthmus.upstreams.http_settings import Settings
 
 EVERY = 12
 """One of so many judged queries is searched for."""

@@ -18,7 +18,8 @@ from isthmus.credentials.static import credential_from
 from isthmus.model import Answer, Call, Operation, Principal, UpstreamSnapshot, UpstreamState
 from isthmus.openapi.document import OpenApiDocument, read_document
 from isthmus.openapi.operations import Compiled, compile_operations
-from isthmus.upstreams.http import HttpUpstream, Settings
+from isthmus.upstreams.http import HttpUpstream
+from isthmus.upstreams.http_settings import Settings
 
 
 def document_of(**parts: Any) -> OpenApiDocument:

@@ -14,7 +14,8 @@ from tests.simulators.openapi_service import OpenApiService
 from isthmus.config.model import UpstreamConfig
 from isthmus.model import Call, Principal, UpstreamSnapshot, UpstreamState
 from isthmus.upstreams.documents import FILE_LOOKED_AT, URL_LOOKED_AT
-from isthmus.upstreams.http import HttpUpstream, Settings
+from isthmus.upstreams.http import HttpUpstream
+from isthmus.upstreams.http_settings import Settings
 
 pytestmark = pytest.mark.anyio
 

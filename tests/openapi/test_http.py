@@ -23,7 +23,8 @@ from isthmus.errors import (
 )
 from isthmus.model import UpstreamSnapshot, UpstreamState
 from isthmus.upstreams.documents import fetch_document
-from isthmus.upstreams.http import HttpUpstream, Settings
+from isthmus.upstreams.http import HttpUpstream
+from isthmus.upstreams.http_settings import Settings
 from isthmus.upstreams.transport import AddressRefused, CheckedBackend
 
 from .conftest import running

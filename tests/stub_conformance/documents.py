@@ -19,7 +19,8 @@ from isthmus.errors import IsthmusError
 from isthmus.model import Call, Operation, Principal, SchemaDocument, UpstreamSnapshot, UpstreamState
 from isthmus.openapi.swagger import converted
 from isthmus.openapi.tokens import without_tokens
-from isthmus.upstreams.http import HttpUpstream, Settings
+from isthmus.upstreams.http import HttpUpstream
+from isthmus.upstreams.http_settings import Settings
 from tests.simulators.openapi_cases import Case, Tally, origin_of, record, sampled
 from tests.simulators.openapi_inputs import makers_for
 from tests.simulators.openapi_judge import Judge

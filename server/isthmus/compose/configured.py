@@ -180,7 +180,7 @@ def upstream_of(
     """The upstream of that name, not yet connected. `files` keep what is read of its document."""
     if config.openapi is not None:
         from isthmus.upstreams.http import HttpUpstream
-        from isthmus.upstreams.http import Settings as HttpSettings
+        from isthmus.upstreams.http_settings import Settings as HttpSettings
 
         settings = HttpSettings(folder=base, answer_bytes=configuration.limits.answer_bytes)
         return HttpUpstream(name, config, replace(settings, read=files.read) if files else settings)

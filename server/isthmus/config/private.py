@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
 from isthmus.config.closed import Closed
-from isthmus.privacy.paths import parse
-from isthmus.privacy.rules import Field as Privacy
-from isthmus.privacy.rules import Release, Rules
 
 Kind = Literal["email", "phone", "card", "iban", "ssn", "ip"]
 Mode = Literal["seal", "mask"]
@@ -65,22 +61,3 @@ class PrivateConfig(Closed):
         min_length=16,
         description="What kept values are encrypted with; best as ${NAME}. By default, `seal.key` in `data`.",
     )
-
-
-def rules_of(said: PrivateConfig) -> Rules:
-    """What `private:` comes to."""
-    everywhere = [Privacy(kinds=frozenset(said.kinds), sealed=said.mode == "seal")] if said.kinds else []
-    fields = [each for field in said.fields_ for each in _fields(field, said.mode)]
-    releases = tuple(Release(tuple(each.to), tuple(each.kinds)) for each in said.release)
-    return Rules((*everywhere, *fields), releases, said.values)
-
-
-def _fields(said: PrivateField, mode: Mode) -> Iterator[Privacy]:
-    for path in said.paths or ["$"]:
-        yield Privacy(
-            tuple(said.operations),
-            parse(path),
-            frozenset(said.kinds),
-            said.called or "",
-            sealed=(said.mode or mode) == "seal",
-        )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from isthmus.contracts.hold import held_back
-from isthmus.contracts.lock import Lock
 from isthmus.model import Operation
+
+if TYPE_CHECKING:
+    from isthmus.contracts.lock import Lock
 
 Hold = Callable[[str, object, Sequence[Operation]], Mapping[str, str]]
 """Gives the reasons for which operations of an upstream are held back, by id; see `Holding`."""
@@ -29,6 +31,8 @@ class Holding:
         known = self._known.get(upstream)
         if known is not None and known[0] is listed:
             return known[1]
+        from isthmus.contracts.hold import held_back  # many have no lock, and need not wait for it
+
         found = held_back(self.lock, operations, self.when)
         for operation, reason in found.items():
             self.log(f"{operation} is held back: it {reason}; `isthmus check` tells, `isthmus lock --accept` approves")

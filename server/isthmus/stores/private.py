@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from isthmus.config.private import PrivateConfig, rules_of
+from isthmus.config.private import Mode, PrivateConfig, PrivateField
 from isthmus.ports import JournalStore
-from isthmus.privacy.rules import Rules
+from isthmus.privacy.paths import parse
+from isthmus.privacy.rules import Field, Release, Rules
 from isthmus.stores.box import Box, box
 from isthmus.stores.sealed_journal import SealedJournal
 from isthmus.stores.vault import NAME, VaultFile
@@ -28,7 +30,7 @@ class PrivateStores:
     @property
     def rules(self) -> Rules | None:
         """What is private; None: nothing."""
-        return None if self._said is None else rules_of(self._said)
+        return None if self._said is None else _rules_of(self._said)
 
     def box(self) -> Box:
         """Where private values are kept in.
@@ -56,3 +58,22 @@ class PrivateStores:
             return None
         path = next((self._data / "sessions").glob(f"*/{handle}/{NAME}"), None)
         return None if path is None else VaultFile(path, self.box(), handle)
+
+
+def _rules_of(said: PrivateConfig) -> Rules:
+    """What `private:` comes to."""
+    everywhere = [Field(kinds=frozenset(said.kinds), sealed=said.mode == "seal")] if said.kinds else []
+    fields = [each for field in said.fields_ for each in _fields(field, said.mode)]
+    releases = tuple(Release(tuple(each.to), tuple(each.kinds)) for each in said.release)
+    return Rules((*everywhere, *fields), releases, said.values)
+
+
+def _fields(said: PrivateField, mode: Mode) -> Iterator[Field]:
+    for path in said.paths or ["$"]:
+        yield Field(
+            tuple(said.operations),
+            parse(path),
+            frozenset(said.kinds),
+            said.called or "",
+            sealed=(said.mode or mode) == "seal",
+        )

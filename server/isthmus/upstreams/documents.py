@@ -6,22 +6,16 @@ import hashlib
 import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-import httpx2
 
-from isthmus.errors import ConfigurationError, LimitExceeded, UpstreamError
+from isthmus.errors import ConfigurationError, UpstreamError
 from isthmus.openapi.document import MAX_DOCUMENT_BYTES
-from isthmus.openapi.servers import origin
-from isthmus.upstreams.reading import read_bounded
-from isthmus.upstreams.transport import TRANSPORT_ERRORS, open_client
 
-MAX_HOPS = 5
-"""Redirects that are followed, within the origin."""
-
-FETCH_SECONDS = 60.0
-"""For a whole document."""
+if TYPE_CHECKING:
+    import httpx2
 
 FILE_LOOKED_AT, URL_LOOKED_AT = 5.0, 3600.0
 """Seconds after which a file, or what a URL gives, is looked at again: it may have changed."""
@@ -44,7 +38,9 @@ async def fetch_document(source: str, transport: httpx2.AsyncBaseTransport | Non
         UpstreamError: the URL did not give it.
     """
     if "://" in source:
-        return await _download(source, transport)
+        from isthmus.upstreams.download import download
+
+        return await download(source, transport)
     return await anyio.to_thread.run_sync(_read_file, source)
 
 
@@ -99,34 +95,3 @@ def _read_file(source: str) -> bytes:
         raise ConfigurationError(
             f"the OpenAPI document cannot be read: {reason}", file=source, remedy="check `openapi`"
         ) from None
-
-
-async def _download(source: str, transport: httpx2.AsyncBaseTransport | None) -> bytes:
-    tls = source.lower().startswith("https://")
-    try:
-        with anyio.fail_after(FETCH_SECONDS):
-            async with open_client(trusted=True, tls=tls, timeout=30.0, transport=transport) as client:
-                return await _follow(client, source)
-    except TimeoutError:
-        raise UpstreamError(f"the OpenAPI document at {source} did not arrive in {FETCH_SECONDS:.0f} s") from None
-    except LimitExceeded:
-        raise UpstreamError(f"the OpenAPI document at {source} has more than {MAX_DOCUMENT_BYTES:,} bytes") from None
-    except TRANSPORT_ERRORS as error:
-        raise UpstreamError(f"the OpenAPI document at {source} cannot be fetched: {error}"[:500]) from None
-
-
-async def _follow(client: httpx2.AsyncClient, source: str) -> bytes:
-    url = httpx2.URL(source)
-    for _ in range(MAX_HOPS):
-        async with client.stream(
-            "GET", url, headers={"Accept": "application/json, application/yaml, */*;q=0.5"}
-        ) as got:
-            if got.is_redirect:
-                url = url.join(got.headers.get("location", ""))
-                if origin(str(url)) != origin(source):
-                    raise UpstreamError(f"{source} redirects to {url}, another origin", hint="set openapi to that URL")
-                continue
-            if got.status_code != 200:
-                raise UpstreamError(f"{source} answered HTTP {got.status_code}", status=got.status_code)
-            return await read_bounded(got, MAX_DOCUMENT_BYTES)
-    raise UpstreamError(f"{source} redirects more than {MAX_HOPS} times")

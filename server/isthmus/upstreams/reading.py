@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from typing import Protocol
-
-import httpx2
+from typing import TYPE_CHECKING, Protocol
 
 from isthmus.errors import LimitExceeded, UpstreamError
+
+if TYPE_CHECKING:
+    import httpx2
 
 _CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 47}  # zlib's window bits
 _PIECE = 65_536

@@ -21,6 +21,9 @@ import httpx2
 
 from isthmus.openapi.servers import address_problem
 
+MAX_HOPS = 5
+"""Redirects that are followed, within the origin."""
+
 KEEP_ALIVE = 30.0
 """Seconds for which an idle connection is kept."""
 
