@@ -13,6 +13,7 @@ from isthmus.model import Effect
 from isthmus.openapi.packed import ReadDocument
 from isthmus.stores.catalogs import CatalogFiles
 from isthmus.stores.kept import kept, opened
+from isthmus.upstreams.documents import digest_of
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +37,8 @@ def files_in(store: CatalogFiles) -> list[Path]:
 
 
 async def read(store: CatalogFiles, content: bytes | None = None, upstream: str = "pets") -> ReadDocument:
-    return await store.read(content or document(), "pets.json", upstream, frozenset({("header", "x-key")}))
+    content = content or document()
+    return await store.read(content, digest_of(content), "pets.json", upstream, frozenset({("header", "x-key")}))
 
 
 async def test_a_document_that_was_read_is_opened_and_says_the_same(files: CatalogFiles) -> None:
@@ -58,7 +60,7 @@ async def test_schemas_of_an_opened_document_are_parts_of_it(files: CatalogFiles
 
 async def test_another_document_another_name_and_another_credential_are_read_anew(files: CatalogFiles) -> None:
     keys = {(await read(files)).key, (await read(files, document("Other"))).key, (await read(files, None, "b")).key}
-    keys.add((await files.read(document(), "pets.json", "pets", frozenset())).key)
+    keys.add((await files.read(document(), digest_of(document()), "pets.json", "pets", frozenset())).key)
     assert len(keys) == len(files_in(files)) == 4
 
 

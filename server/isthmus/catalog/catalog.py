@@ -252,10 +252,13 @@ def _claims(operations: Iterable[Operation]) -> dict[str, Operation | None]:
 
 def _children(ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
     below: dict[str, set[str]] = {}
-    for operation_id in ids:
-        parts = operation_id.split(".")
-        for depth, part in enumerate(parts):
-            below.setdefault(".".join(parts[:depth]), set()).add(part)
+    for path in ids:
+        while path:
+            path, _, name = path.rpartition(".")
+            if path in below:
+                below[path].add(name)
+                break  # it stands below all that are above it already
+            below[path] = {name}
     return {path: tuple(sorted(names)) for path, names in below.items()}
 
 

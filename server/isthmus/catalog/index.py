@@ -13,8 +13,8 @@ What was read of the operations lies in *shares*, one for each upstream (`share`
 by themselves. An index joins them, and copies nothing of them. It counts by the *place* of an operation among all, and
 the *number* of a term in `_numbers`. By number: `_held` (in which shares the term is, and its number there), `_sizes`
 (how many operations have it) and `_rarity`. By place: `_entries` (an operation's terms, fields and facts) and `_codes`
-(what it is about). `_actions` has the places of what creates, reads, updates and deletes. `_related` and `_spellings`
-are made of `_numbers`.
+(what it is about). `_actions` has the places of what creates, reads, updates and deletes. `_spellings` is made of
+`_numbers`.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Index:
 
     __slots__ = (
         "_actions", "_codes", "_conviction", "_elsewhere", "_entries", "_held", "_numbers", "_operations", "_ranker",
-        "_rarity", "_related", "_shares", "_sizes", "_spellings", "_thesaurus", "_tuning", "_vectors",
+        "_rarity", "_shares", "_sizes", "_spellings", "_thesaurus", "_tuning", "_vectors",
         "_worths_of_actions",
     )  # fmt: skip
 
@@ -94,7 +94,6 @@ class Index:
         self._entries = Entries(self._shares, numberings, self._rarity, upstreams)
         self._actions = self._by_action()
         self._worths_of_actions: dict[frozenset[str], tuple[list[float], float]] = {}
-        self._related = self._relate()
         self._spellings = self._by_letter()
 
     @classmethod
@@ -190,14 +189,10 @@ class Index:
         """What a term is worth for standing in only so many operations."""
         return math.log(1 + (len(self._operations) - size + 0.5) / (size + 0.5))
 
-    def _relate(self) -> dict[str, tuple[tuple[int, float], ...]]:
-        """For each term of the thesaurus, the numbers of those it relates to that stand in an operation."""
-        numbers = self._numbers
-        related = {
-            term: tuple((numbers[other], closeness) for other, closeness in others.items() if other in numbers)
-            for term, others in self._thesaurus.related.items()
-        }
-        return {term: others for term, others in related.items() if others}
+    def _related(self, term: str) -> tuple[tuple[int, float], ...]:
+        """The numbers of the terms that the thesaurus relates to one, of those that stand in an operation."""
+        numbers, others = self._numbers, self._thesaurus.related.get(term, {})
+        return tuple((numbers[other], closeness) for other, closeness in others.items() if other in numbers)
 
     def _by_letter(self) -> dict[str, list[str]]:
         """One spelling of every term but the shortest, by first letter."""
@@ -216,7 +211,7 @@ class Index:
         for wanted in question.wanted:
             number = self._numbers.get(wanted.term)
             rarity = unheard if number is None else self._rarity[number]
-            related = self._related.get(wanted.term) or (self._misspelt(wanted) if number is None else ())
+            related = self._related(wanted.term) or (self._misspelt(wanted) if number is None else ())
             words.append(Word(wanted, number, rarity, related))
         return words
 

@@ -16,7 +16,7 @@ import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
+from operator import le
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -163,7 +163,7 @@ class Share:
         many = len(self.terms)
         return (
             len(self.spellings) == many
-            and all(isinstance(each, str) for each in (*self.terms, *self.spellings))
+            and set(map(type, (*self.terms, *self.spellings))) <= {str}
             and _divides(self.begins, many, len(self.places))
             and _divides(self.starts, len(self), len(self.numbers))
             and _divides(self.tells, len(self), len(self.facts))
@@ -186,7 +186,7 @@ _ARRAYS = tuple(
 
 def _divides(borders: array[int], parts: int, whole: int) -> bool:
     """Whether these are the borders of so many parts of a whole, in order."""
-    ascending = all(one <= other for one, other in pairwise(borders))
+    ascending = all(map(le, borders, borders[1:]))
     return len(borders) == parts + 1 and borders[0] == 0 and borders[-1] == whole and ascending
 
 

@@ -65,13 +65,15 @@ class CatalogFiles:
     _turn: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(1))
     _thread: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
 
-    async def read(self, content: bytes, source: str, upstream: str, reserved: Reserved) -> ReadDocument:
+    async def read(self, content: bytes, digest: str, source: str, upstream: str, reserved: Reserved) -> ReadDocument:
         """The document in these bytes, and its operations as those of `upstream`; see `compile_operations`.
+
+        `digest` is that of the bytes, which stands for them.
 
         Raises:
             ConfigurationError: they are no document that we know.
         """
-        key = await self._aside(_key_of, content, upstream, sorted(map(list, reserved)))
+        key = await self._aside(_key_of, digest, upstream, sorted(map(list, reserved)))
         if kept := await self._aside(self._document, key, source):
             return kept
         if len(content) >= self.large or content.startswith(b"\x1f\x8b"):
@@ -194,9 +196,8 @@ class CatalogFiles:
         return True
 
 
-def _key_of(content: bytes, upstream: str, reserved: Sequence[Sequence[str]]) -> str:
-    said = json.dumps([code(), upstream, reserved]).encode()
-    return hashlib.sha256(said + b"\n" + hashlib.sha256(content).digest()).hexdigest()
+def _key_of(digest: str, upstream: str, reserved: Sequence[Sequence[str]]) -> str:
+    return hashlib.sha256(json.dumps([code(), upstream, reserved, digest]).encode()).hexdigest()
 
 
 def _command() -> list[str]:

@@ -77,5 +77,6 @@ def code() -> str:
     for name in _CODE:
         path = package / name
         for source in [path] if path.is_file() else sorted(path.glob("*.*")):
-            known.update(source.name.encode() + source.read_bytes())
+            known.update(source.name.encode())
+            known.update(source.read_bytes())
     return known.hexdigest()

@@ -138,8 +138,9 @@ class HttpUpstream:
                 publish(replace(self._ready(loaded), warnings=(warning, *loaded.warnings)))
 
     async def _read(self, content: bytes, source: str) -> Loaded:
-        read = await self._settings.read(content, source, self._name, _places(self._config))
-        return await anyio.to_thread.run_sync(self._checked, read, digest_of(content))
+        digest = await anyio.to_thread.run_sync(digest_of, content)
+        read = await self._settings.read(content, digest, source, self._name, _places(self._config))
+        return await anyio.to_thread.run_sync(self._checked, read, digest)
 
     def _checked(self, read: ReadDocument, digest: str) -> Loaded:
         """What calls need of a document, which is held against the configuration."""

@@ -21,11 +21,14 @@ from isthmus.openapi.servers import Server
 if TYPE_CHECKING:
     import httpx2
 
-Read = Callable[[bytes, str, str, Reserved], Awaitable[ReadDocument]]
-"""Reads a document: its bytes, where they are from, the upstream's name, places of its credentials. See `read_anew`."""
+Read = Callable[[bytes, str, str, str, Reserved], Awaitable[ReadDocument]]
+"""Reads a document: its bytes and their digest, where they are from, the upstream's name, places of its credentials.
+
+See `read_anew`.
+"""
 
 
-async def read_anew(content: bytes, source: str, upstream: str, reserved: Reserved) -> ReadDocument:
+async def read_anew(content: bytes, _: str, source: str, upstream: str, reserved: Reserved) -> ReadDocument:
     """The document and its operations, read in a thread: a large one takes seconds.
 
     Raises:
