@@ -65,6 +65,11 @@ class _Item:
     entry: Entry
     stub: Stub | None
     cost: int
+    depth: Depth | None = None
+
+    def shows(self, depth: Depth) -> bool:
+        """Whether it says as much already."""
+        return self.depth is not None and self.depth.summary >= depth.summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +130,11 @@ class Layout:
         for item in sorted(items, key=lambda each: (each.rank, each.section)):
             if self._left < _LEAST:
                 return
-            if spending.chosen(item):
+            if spending.chosen(item) and not item.shows(spending.depth):
                 better, cost = self._rendered(item.entry.operation, spending.depth)
                 if item.cost < cost <= item.cost + self._left:
                     self._left -= cost - item.cost
-                    item.stub, item.cost = better, cost
+                    item.stub, item.cost, item.depth = better, cost, spending.depth
 
     def _rendered(self, operation: Operation, depth: Depth) -> tuple[Stub, int]:
         """A stub and its tokens, kept: later rounds try again what did not fit before."""

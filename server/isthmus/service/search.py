@@ -75,9 +75,13 @@ def search(
     if any(section.entries for section in sections):
         opening.insert(0, _DATA)
 
+    sources: dict[str, list[str]] = {}  # a short stub and a whole one of an operation say the same of them
+
     def draw(operation: Operation, depth: Depth) -> Stub:
-        sources, common = sources_of(catalog, visible, operation), catalog.common(operation.upstream)
-        return stub(typed(operation), depth, mark(operation), sources, common)
+        if operation.id not in sources:
+            sources[operation.id] = sources_of(catalog, visible, operation)
+        common = catalog.common(operation.upstream)
+        return stub(typed(operation), depth, mark(operation), sources[operation.id], common)
 
     def line(operation: Operation) -> str:
         return one_liner(operation, mark(operation))
