@@ -98,6 +98,39 @@ def test_groups_are_dotted_paths_and_otherwise_tags() -> None:
     assert not CATALOG.groups("nothing")
 
 
+def test_who_may_be_seen_is_asked_once_of_each_operation_until_another_asks() -> None:
+    catalog, asked = Catalog.build(CATALOG.operations), list[str]()
+
+    def allowed(each: Operation) -> bool:
+        asked.append(each.id)
+        return each.id != "github.get_root"
+
+    for _ in range(2):
+        assert {name: len(members) for name, members in catalog.groups("github", allowed).items()} == {"issues": 2}
+    assert sorted(asked) == ["github.get_root", "github.issues.create", "github.issues.list_for_repo"]
+    assert not catalog.groups("github", lambda _: False)
+    assert list(catalog.groups("github", allowed)) == ["issues"]
+    assert list(catalog.groups("github")) == ["", "issues"]
+
+
+@pytest.mark.parametrize(
+    "name", ["issues/create", "issues.Create", "github.issues.create", "GET /", "nothing", "", "."]
+)
+def test_a_name_may_be_meant_of_several_upstreams(name: str) -> None:
+    twice = Catalog.build([*CATALOG.operations, operation("hub.issues.create", "issues/create")])
+    for upstreams in ((), ("github",), ("hub", "github", "absent")):
+        names = [name, *(f"{upstream}.{name}" for upstream in upstreams)]
+        expected = {each.id for each in map(twice.resolve, names) if each is not None}
+        assert {each.id for each in twice.meant(name, upstreams)} == expected
+
+
+def test_an_upstream_whose_name_begins_as_anothers_keeps_its_operations_apart() -> None:
+    inbox, other = operation("mail.inbox_list", "inboxList"), operation("mail_inbox.drop", "drop")
+    catalog = Catalog.build([inbox, other])
+    assert catalog.resolve("mail.inboxList") is catalog.resolve("mail.inbox.list") is inbox
+    assert catalog.resolve("mail.inbox.drop") is other  # the same words
+
+
 def test_the_digest_tells_catalogs_apart_by_all_they_say() -> None:
     same = Catalog.build(CATALOG.operations)
     assert same.digest == CATALOG.digest

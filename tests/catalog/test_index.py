@@ -1,3 +1,4 @@
+import difflib
 import time
 from typing import Any
 
@@ -29,6 +30,11 @@ OPERATIONS = [
     ),
 ]
 INDEX = Index.build(OPERATIONS)
+NEAR = (
+    *("alert", "alter", "rental", "antler", "banter", "baton", "bator", "noble"),
+    *("nestor", "senator", "tonal", "total", "listen", "silent", "enlist", "tinsel"),
+)
+WORDS = Index.build([operation(f"words.{each}") for each in NEAR])
 
 
 def found(query: str, **options: Any) -> list[str]:
@@ -74,6 +80,12 @@ def test_words_that_nothing_contains_are_named_as_they_were_written() -> None:
 def test_a_misspelt_word_has_near_ones() -> None:
     assert INDEX.near("isues") == ("issues",)
     assert INDEX.near("zzzz") == ()
+
+
+@given(st.text("abeilnorst", min_size=1, max_size=9), st.sampled_from((0.6, 0.75, 0.85)))
+def test_near_words_are_those_that_the_standard_library_finds(word: str, like: float) -> None:
+    likely = [each for each in {*NEAR, "words"} if each[0] == word[0] and abs(len(each) - len(word)) <= 2]
+    assert list(WORDS.near(word, 3, like)) == difflib.get_close_matches(word, likely, 3, like)
 
 
 def test_a_misspelt_word_finds_what_was_meant() -> None:

@@ -109,6 +109,19 @@ def test_a_glob_or_a_group_lists_its_operations(query: str) -> None:
     assert sorted(functions(text)) == ["create", "delete", "list"]
 
 
+@pytest.mark.parametrize(
+    "query", ["*.list", "issues.l?st", "gith*list", "[i]ssues.li*", "*ues.list", "*b.issues.lis[t]"]
+)
+def test_a_glob_is_held_against_the_id_and_what_is_behind_its_upstream(query: str) -> None:
+    assert functions(ask(query)) == ["list"]
+
+
+def test_a_text_that_is_too_long_for_a_name_is_taken_for_words() -> None:
+    assert "There is no" in ask("github.isues." + "x" * 50)
+    assert "There is no" not in ask("github.isues." + "x" * 5000)
+    assert "create" in functions(ask("create an issue/" + "x" * 5000))
+
+
 def test_an_upstreams_name_shows_the_upstream() -> None:
     text = ask("slack")
     assert "# slack: 1 operations; post_message" in text

@@ -15,6 +15,12 @@ from isthmus.catalog.relations import Relations
 from isthmus.errors import InvalidArguments
 from isthmus.model import Operation, Parameter, digest
 
+Allowed = Callable[[Operation], bool]
+"""Whether an operation may be seen; always the same of one."""
+
+Groups = Mapping[str, tuple[Operation, ...]]
+"""Operations of one upstream, by group."""
+
 _CONSIDERED = 40
 """Operations that share most words with a wrong name, and are compared with it letter by letter."""
 
@@ -29,7 +35,7 @@ class Part:
 
     operations: tuple[Operation, ...]
     children: Mapping[str, tuple[str, ...]] = field(repr=False)
-    groups: Mapping[str, tuple[Operation, ...]] = field(repr=False)
+    groups: Groups = field(repr=False)
     claims: Mapping[str, Operation | None] | None = field(default=None, repr=False)
     relations: Relations | None = field(default=None, repr=False)
 
@@ -50,7 +56,10 @@ class Catalog:
     ()
     """
 
-    __slots__ = ("_by_id", "_children", "_claims", "_digest", "_parts", "_relations", "_vocabulary")
+    __slots__ = (
+        "_allowed", "_begun", "_by_id", "_children", "_claims", "_digest", "_parts", "_relations", "_spoken",
+        "_vocabulary",
+    )  # fmt: skip
 
     def __init__(self, parts: Iterable[Part]) -> None:
         self._parts = {part.operations[0].upstream: part for part in parts if part.operations}
@@ -61,6 +70,11 @@ class Catalog:
         self._children = {path: names for part in listed for path, names in part.children.items()}
         self._children[""] = tuple(sorted(self._parts))
         self._claims: dict[str, Mapping[str, Operation | None]] = {}
+        self._spoken = {name: _key(name) for name in self._parts}
+        self._begun: dict[str, list[str]] = {}  # the upstreams whose names begin with a word
+        for name, spoken in self._spoken.items():
+            self._begun.setdefault(spoken.partition(" ")[0], []).append(name)
+        self._allowed: tuple[Allowed | None, dict[str, Groups]] = None, {}
         self._relations: dict[str, Relations] = {}
         self._vocabulary: dict[str, list[str]] = {}
         self._digest = ""
@@ -101,7 +115,7 @@ class Catalog:
             self._digest = digest(sorted((_said(o), names[id(o.document)]) for o in self._by_id.values()))
         return self._digest
 
-    def sources(self, operation: Operation, allowed: Callable[[Operation], bool] = lambda _: True) -> dict[str, Source]:
+    def sources(self, operation: Operation, allowed: Allowed = lambda _: True) -> dict[str, Source]:
         """Where the identifiers that an operation of this catalog needs come from; see `Chains.sources`."""
         return self._related(operation.upstream).chains.sources(operation, allowed)
 
@@ -124,9 +138,19 @@ class Catalog:
         """
         return self._by_id.get(name) or self._claimed(_key(name))
 
+    def meant(self, name: str, upstreams: Iterable[str]) -> list[Operation]:
+        """The operations, each once, that a program could mean by `name`, or by it behind the name of an upstream."""
+        local = _key(f".{name}")  # taken apart once, not for each upstream
+        found = [self.resolve(name)]
+        for upstream in upstreams:
+            spoken = self._spoken.get(upstream) or _key(upstream)
+            found.append(self._by_id.get(f"{upstream}.{name}") or self._claimed(f"{spoken} {local}".rstrip()))
+        return list({each.id: each for each in found if each is not None}.values())
+
     def _claimed(self, key: str) -> Operation | None:
-        """The one operation whose name has these words."""
-        found = [claims[key] for name, part in self._parts.items() if key in (claims := self._claims_of(name, part))]
+        """The one operation whose name has these words: those of its upstream stand in front."""
+        near = [name for name in self._begun.get(key.partition(" ")[0], ()) if key.startswith(self._spoken[name])]
+        found = [claims[key] for name in near if key in (claims := self._claims_of(name, self._parts[name]))]
         return found[0] if len(found) == 1 else None
 
     def _claims_of(self, upstream: str, part: Part) -> Mapping[str, Operation | None]:
@@ -166,14 +190,24 @@ class Catalog:
         """Optional parameters that nearly all operations of an upstream take (`alt`, `opt_pretty`), by wire name."""
         return self._related(upstream).common
 
-    def groups(self, upstream: str) -> Mapping[str, tuple[Operation, ...]]:
+    def groups(self, upstream: str, allowed: Allowed | None = None) -> Groups:
         """The operations of an upstream by group, the groups sorted.
 
         A group is the dotted path between the upstream and the operation's own name (`repos`, `users.messages`);
         where an upstream has no such paths, it is the operation's first tag. The group of the rest is ``.
+
+        `allowed` leaves operations out, and groups of which it leaves nothing. It is asked of each once, and what it
+        said is kept, until another is given: to ask thousands takes long enough to be noticed.
         """
         part = self._parts.get(upstream)
-        return part.groups if part else MappingProxyType({})
+        if part is None or allowed is None:
+            return part.groups if part else MappingProxyType({})
+        by, known = self._allowed
+        if by != allowed:
+            _, known = self._allowed = allowed, {}
+        if upstream not in known:
+            known[upstream] = _only(part.groups, allowed)
+        return known[upstream]
 
     def _words(self) -> Mapping[str, list[str]]:
         """Which ids have a word, made when it is first needed: only wrong names need it."""
@@ -262,13 +296,18 @@ def _children(ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return {path: tuple(sorted(names)) for path, names in below.items()}
 
 
-def _grouped(operations: Sequence[Operation]) -> Mapping[str, tuple[Operation, ...]]:
+def _grouped(operations: Sequence[Operation]) -> Groups:
     dotted = any(operation.id.count(".") > 1 for operation in operations)
     groups: dict[str, list[Operation]] = {}
     for operation in operations:
         group = ".".join(operation.id.split(".")[1:-1]) if dotted else _tag(operation)
         groups.setdefault(group, []).append(operation)
     return MappingProxyType({group: tuple(groups[group]) for group in sorted(groups)})
+
+
+def _only(groups: Groups, allowed: Allowed) -> Groups:
+    left = {group: tuple(filter(allowed, members)) for group, members in groups.items()}
+    return MappingProxyType({group: members for group, members in left.items() if members})
 
 
 def _tag(operation: Operation) -> str:

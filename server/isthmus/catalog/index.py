@@ -22,10 +22,11 @@ from __future__ import annotations
 import difflib
 import math
 from array import array
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
+from isthmus.catalog.catalog import Allowed
 from isthmus.catalog.elsewhere import Elsewhere, elsewhere
 from isthmus.catalog.evidence import Conviction, Evidence, conviction, evidence
 from isthmus.catalog.question import Question, Wanted
@@ -38,8 +39,6 @@ from isthmus.catalog.tuning import Tuning
 from isthmus.catalog.vectors import Codes, Direction, Vectors, vectors
 from isthmus.model import Operation
 
-Allowed = Callable[[Operation], bool]
-
 Learned = tuple[Thesaurus, Vectors, Ranker, Conviction, Elsewhere]
 """What is known of words, of what makes a good answer, and any at all, and of what is on offer elsewhere."""
 
@@ -51,6 +50,8 @@ _CONTRAST = 3.0
 
 _SPELLABLE, _LIKE = 6, 0.85
 """From how many letters on a word is taken for a misspelt one, and how like it the right one must be."""
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,14 @@ class Index:
     def near(self, word: str, n: int = 3, like: float = 0.75) -> tuple[str, ...]:
         """Words that stand in operations and are written like `word`, the likeliest first; `like` is from 0 to 1."""
         word = word.lower()
-        likely = [each for each in self._spellings.get(word[:1], ()) if abs(len(each) - len(word)) <= 2]
+        letters, long = set(word), len(word)
+        likely = [
+            each
+            for length in range(long - 2, long + 3)
+            for each in self._spellings.get((word[:1], length), ())
+            # What is not in common by mere letters cannot be in common in their order, which takes ten times as long.
+            if 2 * (long - len(letters.difference(each))) >= like * (long + length) - _ROUNDING
+        ]
         return tuple(difflib.get_close_matches(word, likely, n, like))
 
     def _numbered(self, which: int, share: Share) -> array[int]:
@@ -194,14 +202,14 @@ class Index:
         numbers, others = self._numbers, self._thesaurus.related.get(term, {})
         return tuple((numbers[other], closeness) for other, closeness in others.items() if other in numbers)
 
-    def _by_letter(self) -> dict[str, list[str]]:
-        """One spelling of every term but the shortest, by first letter."""
-        spellings: dict[str, list[str]] = {}
+    def _by_letter(self) -> dict[tuple[str, int], list[str]]:
+        """One spelling of every term but the shortest, by first letter and length."""
+        spellings: dict[tuple[str, int], list[str]] = {}
         for held in self._held:
             which, local = held[0]
             spelling = self._shares[which].spellings[local]
             if len(spelling) > 2:
-                spellings.setdefault(spelling[0], []).append(spelling)
+                spellings.setdefault((spelling[0], len(spelling)), []).append(spelling)
         return spellings
 
     def _words(self, question: Question) -> list[Word]:

@@ -8,12 +8,13 @@ shown.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import cached_property
 
-from isthmus.catalog.catalog import Catalog
+from isthmus.catalog.catalog import Catalog, Groups
 from isthmus.catalog.chains import described
 from isthmus.catalog.index import Found, Index
 from isthmus.catalog.names import upstream_name
@@ -25,6 +26,9 @@ from isthmus.render.tokens import estimate
 
 MAX_QUERIES = 10
 MAX_LIMIT = 100
+
+_NAME = 500
+"""Characters of a query that may be a name; a longer one is taken for words."""
 
 _LISTED = 400
 """Operations of a glob or an upstream that are lined up before the budget decides."""
@@ -135,6 +139,10 @@ class _Scope:
         title = (f"# -- {_quoted(query)}",) if titled else ()
         if not query:
             return Section((*title, *(self._overview() if self.upstream is None else self._portrait(self.upstream))))
+        return (len(query) <= _NAME and self._named(title, query)) or self._ranked(title, query)
+
+    def _named(self, title: tuple[str, ...], query: str) -> Section | None:
+        """What a query shows that is a name: of an operation, an upstream or a group, or a glob; or nearly one."""
         if exact := self._exact(query):
             return Section(title, (Entry(exact, asked=True),))
         if (name := upstream_name(query)) in self.names and not any(map(str.isspace, query)):
@@ -143,15 +151,13 @@ class _Scope:
             return self._listing(title, listed, query)
         if nearest := self._nearest(query):
             return Section((*title, f"# There is no {_quoted(query)}; the nearest:"), nearest)
-        return self._ranked(title, query)
+        return None
 
     def _exact(self, query: str) -> Operation | None:
         """The operation that is named: by its id, or by its upstream's own name for it where no other has that."""
         if query.isalpha() or (any(map(str.isspace, query)) and "/" not in query):
             return None
-        named = [query, *(f"{name}.{query}" for name in self.names)]
-        found = {operation.id: operation for operation in map(self.catalog.resolve, named) if operation is not None}
-        shown = [operation for operation in found.values() if self._shown(operation)]
+        shown = list(filter(self._shown, self.catalog.meant(query, self.names)))
         return shown[0] if len(shown) == 1 else None
 
     def _listed(self, query: str) -> list[Operation]:
@@ -159,11 +165,16 @@ class _Scope:
         if any(character.isspace() for character in query):
             return []
         if "*" in query or "?" in query:
-            return [each for each in self._all() if fnmatchcase(each.id, query) or fnmatchcase(_local(each), query)]
+            # An id, or what is behind its upstream; where anything may stand in front, that may be the upstream.
+            fits = re.compile(("" if query.startswith("*") else r"(?:[^.]*\.)?") + translate(query)).match
+            return [each for each in self._all() if fits(each.id)]
         upstream, _, group = query.partition(".")
-        tagged = self.catalog.groups(upstream).get(group, ()) if group else ()
-        below = [each for each in self._all() if each.id.startswith(f"{query}.")] if "." in query else []
-        return [each for each in tagged if self._shown(each)] or below
+        if upstream not in self.names or not group:
+            return []
+        below = f"{query}."
+        return list(self._groups(upstream).get(group, ())) or [
+            each for each in self._of(upstream) if each.id.startswith(below)
+        ]
 
     def _nearest(self, query: str) -> tuple[Entry, ...]:
         """The operations whose ids are most like a query that looks like one."""
@@ -212,19 +223,19 @@ class _Scope:
         where = f" in {self.upstream}" if self.upstream else ""
         lines = [f"# Nothing matches {_quoted(query)}{where}."]
         lines += self._unmatched(found)
-        counts = cut(", ".join(f"{name} ({len(self._of(name)):,})" for name in self.names), 300)
+        counts = cut(", ".join(f"{name} ({self._count(name):,})" for name in self.names), 300)
         return [*lines, f'# Operations are there in: {counts}. search("") says what each is for.']
 
     def _overview(self) -> tuple[str, ...]:
         """The map: every upstream with its purpose, its size and its groups."""
-        total = sum(len(self._of(name)) for name in self.names)
+        total = sum(map(self._count, self.names))
         size = f"{len(self.names)} upstreams, {total:,} operations"
         lines = [f'# {size}. search("words"), search("name") or a glob shows them.']
         left = self.budget - estimate("\n".join([*self.trouble(), *lines])) - _RESERVE
         for place, name in enumerate(self.names):
             line = self._portrait(name, max(left // (len(self.names) - place), 24))[0]
             if estimate(line) > left:
-                others = ", ".join(f"{each} ({len(self._of(each)):,})" for each in self.names[place:])
+                others = ", ".join(f"{each} ({self._count(each):,})" for each in self.names[place:])
                 return (*lines, f"# and {len(self.names) - place} more: {cut(others, 2 * _RESERVE)}")
             lines.append(line)
             left -= estimate(line) + 1
@@ -234,12 +245,12 @@ class _Scope:
         """One upstream in at most `room` tokens or so: its state, its size, its purpose, its groups."""
         room = room or min(300, self.budget // 4)
         snapshot = self.snapshots.get(name)
-        operations = self._of(name)
+        many = self._count(name)
         state = f" ({snapshot.state.value})" if snapshot and snapshot.state is not UpstreamState.READY else ""
-        line = f"# {name}{state}: {len(operations):,} operations"
+        line = f"# {name}{state}: {many:,} operations"
         if snapshot is not None and snapshot.purpose:
             line += f", {_quoted(plain(snapshot.purpose, max(min(160, room), 24)))}"
-        parts = self._groups(name, operations)
+        parts = self._parts(name, many)
         shown: list[str] = []
         for part in parts:
             if estimate(", ".join([line, *shown, part])) > room - 6:
@@ -249,21 +260,27 @@ class _Scope:
         rest = f" and {left} more" if left else ""
         return (f"{line}; {', '.join(shown)}{rest}" if shown else line,)
 
-    def _groups(self, name: str, operations: Sequence[Operation]) -> list[str]:
+    def _parts(self, name: str, many: int) -> list[str]:
         """`issues.* 88`, the biggest groups first; the operations' own names where there are few or no groups."""
         sizes: dict[str, int] = {}
-        for group, members in self.catalog.groups(name).items():
+        for group, members in self._groups(name).items():
             top = group.partition(".")[0]
-            sizes[top] = sizes.get(top, 0) + sum(self._shown(each) for each in members)
-        named = [(top, size) for top, size in sizes.items() if top and size]
-        if len(operations) <= 12 or not named:
-            return [_local(operation) for operation in operations]
-        dotted = any(_local(operation).startswith(f"{named[0][0]}.") for operation in operations)
-        ordered = sorted(((top, size) for top, size in sizes.items() if size), key=lambda item: (-item[1], item[0]))
+            sizes[top] = sizes.get(top, 0) + len(members)
+        named = next(filter(None, sizes), "")
+        if many <= 12 or not named:
+            return [_local(operation) for operation in self._of(name)]
+        dotted = any(_local(operation).startswith(f"{named}.") for operation in self._of(name))
+        ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
         return [f"{top}{'.*' if dotted else ''} {size}" if top else f"{size:,} in no group" for top, size in ordered]
 
+    def _groups(self, name: str) -> Groups:
+        return self.catalog.groups(name, self.visible)
+
+    def _count(self, name: str) -> int:
+        return sum(map(len, self._groups(name).values()))
+
     def _of(self, name: str) -> list[Operation]:
-        return [each for members in self.catalog.groups(name).values() for each in members if self._shown(each)]
+        return [each for members in self._groups(name).values() for each in members]
 
     def _all(self) -> list[Operation]:
         return [operation for name in self.names for operation in self._of(name)]
