@@ -82,9 +82,11 @@ class SchemaDocument:
 
 
 def _unescape_pointer(part: str) -> str:
-    from urllib.parse import unquote
+    if "%" in part:
+        from urllib.parse import unquote
 
-    return (unquote(part) if "%" in part else part).replace("~1", "/").replace("~0", "~")
+        part = unquote(part)
+    return part.replace("~1", "/").replace("~0", "~") if "~" in part else part
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,12 +39,12 @@ _UNNAMED = "unnamed"
 
 # What one word is, within a run of ASCII letters and digits. Digits belong to the word they stand in (`v2`, `k8s`).
 _WORDS = re.compile(
-    r"(?:OAuth\d*|IPv[46]|GitHub|GitLab|GraphQL|PostgreSQL|MySQL|YouTube)(?![a-z])"
+    r"[a-z0-9]+"  # by far the most, so it is tried first
+    r"|(?:OAuth\d*|IPv[46]|GitHub|GitLab|GraphQL|PostgreSQL|MySQL|YouTube)(?![a-z])"
     r"|[A-Z]{2,}s(?![a-z])"  # IDs, URLs, APIs
     r"|[A-Z]+\d*(?=[A-Z][a-z])"  # the HTTP of HTTPServer
     r"|[A-Z]++(?:\d++[A-Z]++)*+\d*+(?![A-Za-z0-9])"  # EC2, B2B; possessive, as strangers choose the text
     r"|[A-Z]+[a-z0-9]*"
-    r"|[a-z0-9]+"
 )
 _RUNS = re.compile(r"[A-Za-z0-9]+|[^\x00-\x7f]+")
 
@@ -74,7 +74,10 @@ def identifier(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of a name, in lower case: camelCase, snake_case, kebab-case and paths are taken apart."""
-    return [word.lower() for run in _RUNS.findall(_readable(_spoken(text))) for word in _words_of_run(run)]
+    text = _readable(_spoken(text))
+    if text.isascii():
+        return [word.lower() for word in _WORDS.findall(text)]
+    return [word.lower() for run in _RUNS.findall(text) for word in _words_of_run(run)]
 
 
 def operation_ids(upstream: str, originals: Sequence[str]) -> tuple[str, ...]:
@@ -132,11 +135,12 @@ def upstream_name(text: str) -> str:
 def _spoken(text: str) -> str:
     """Signs that tell names apart, as words: `+1`, `-1`, `StartTime<`."""
     text = text.strip()
-    if re.match(r"[+-]\d", text):
+    if text.startswith(("+", "-")) and re.match(r"[+-]\d", text):
         text = ("plus " if text[0] == "+" else "minus ") + text[1:]
-    for ending, word in _ENDINGS:
-        if len(text) > len(ending) and text.endswith(ending):
-            return text[: -len(ending)] + word
+    if text.endswith(("<", ">", "=")):
+        for ending, word in _ENDINGS:
+            if len(text) > len(ending) and text.endswith(ending):
+                return text[: -len(ending)] + word
     return text
 
 

@@ -52,6 +52,8 @@ def visible(text: str) -> str:
 
     The joiners and presentation selectors that writing systems and emoji need are left where they are of use.
     """
+    if text.isascii() and text.isprintable():
+        return text
     return _HIDDEN_CHARACTER.sub(_python_escape, text.replace("\r\n", "\n"))
 
 

@@ -6,8 +6,7 @@ Schemas are strangers' data. Nothing here trusts that a keyword has the type tha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from isthmus.model import SchemaDocument
 
@@ -17,9 +16,11 @@ _REFERENCES = 16
 _MERGED = 64
 """Members of `allOf`, at all depths together, that are merged."""
 
+_MAPPING = (dict, Mapping)
+"""What nearly every schema is stands first: to ask for the abstract class alone takes several times as long."""
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+
+class Resolved(NamedTuple):
     """A schema with its references followed, and the last of these: the name of a component, where it has one."""
 
     schema: Mapping[str, Any]
@@ -30,11 +31,11 @@ def resolved(schema: Any, document: SchemaDocument) -> Resolved:
     """Follow `$ref`, and merge `allOf`. What cannot be read is the schema of anything, `{}`."""
     reference = ""
     for _ in range(_REFERENCES):
-        if not isinstance(schema, Mapping):
+        if not isinstance(schema, _MAPPING):
             return Resolved({}, reference)
         target = schema.get("$ref")
         if not isinstance(target, str):
-            return _merged(schema, document, reference)
+            return _merged(schema, document, reference) if "allOf" in schema else Resolved(schema, reference)
         reference = target
         try:
             schema = document.resolve(target)
@@ -46,7 +47,7 @@ def resolved(schema: Any, document: SchemaDocument) -> Resolved:
 def properties(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The properties of an object schema, by wire name."""
     found = schema.get("properties")
-    return {str(name): each for name, each in found.items()} if isinstance(found, Mapping) else {}
+    return {str(name): each for name, each in found.items()} if isinstance(found, _MAPPING) else {}
 
 
 def required(schema: Mapping[str, Any]) -> frozenset[str]:
@@ -67,6 +68,8 @@ def alternatives(schema: Mapping[str, Any]) -> list[Any]:
 def types(schema: Mapping[str, Any]) -> tuple[str, ...]:
     """The JSON types that a schema allows as far as it says so, with OpenAPI 3.0's `nullable` as `null`."""
     said = schema.get("type")
+    if isinstance(said, str) and "nullable" not in schema:
+        return (said,)
     names = (
         [said]
         if isinstance(said, str)

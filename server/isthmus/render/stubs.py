@@ -247,7 +247,7 @@ def _about(parameter: Parameter, annotation: Annotation, known: set[str], depth:
         described = first_sentences(parameter.description, depth.about)
     else:
         described = first_sentence(parameter.description, depth.about)
-        if len(_content(described) - known - _content(parameter.wire)) < 2:
+        if described and len(_content(described) - known - _content(parameter.wire)) < 2:
             described = ""
     said = " - ".join(each for each in (notes, described) if each)
     return f"{parameter.name}: {said}" if said else ""

@@ -23,6 +23,7 @@ _FORMATTING = re.compile(
 )
 _LINK = re.compile(r"\[([^\[\]]{1,200})\]\((?:[^()\s]|\([^()\s]*\)){1,500}(?:\s+\"[^\"]*\")?\)")
 _MARKS = re.compile(r"\*\*|^\s{0,3}(?:#{1,6}|>)(?=\s)|`{2,}", re.MULTILINE)
+_MARKING = ("**", "#", ">", "``")
 _ENTITIES = {"&quot;": '"', "&#39;": "'", "&apos;": "'", "&lt;": "<", "&gt;": ">", "&nbsp;": " ", "&amp;": "&"}
 _ENTITY = re.compile("|".join(_ENTITIES))
 _SENTENCE = re.compile(r"[.!?。！？](?=\s|$)")  # noqa: RUF001 - the full stops of Chinese and Japanese
@@ -111,7 +112,9 @@ def _unformatted(text: str) -> str:
         text = _LINK.sub(r"\1", text)
     if "&" in text:
         text = _ENTITY.sub(lambda match: _ENTITIES[match.group()], text)
-    return " ".join(visible(_MARKS.sub("", text)).split()).replace(" .", ".").replace(" ,", ",")
+    if any(sign in text for sign in _MARKING):
+        text = _MARKS.sub("", text)
+    return " ".join(visible(text).split()).replace(" .", ".").replace(" ,", ",")
 
 
 def _in_docstring(line: str) -> str:

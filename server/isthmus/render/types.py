@@ -12,7 +12,8 @@ from __future__ import annotations
 import keyword
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from isthmus.catalog.names import identifier, words
 from isthmus.model import JsonSchema, SchemaDocument
@@ -35,8 +36,7 @@ _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bo
 _FORMATS = {"date-time": "ISO date-time", "date": "ISO date", "byte": "base64", "time": "ISO time"}
 
 
-@dataclass(frozen=True, slots=True)
-class Annotation:
+class Annotation(NamedTuple):
     """A type as Python writes it, and what the type cannot say: `…and 40 more`, `ISO date-time`."""
 
     text: str
@@ -147,11 +147,8 @@ class Annotator:
     def _free(self, name: str, key: str) -> str:
         """A name that nothing else in the fragment has. What is written and what is read are two things."""
         key = f"{key} {self.writing}"
-        for candidate in (
-            name,
-            f"{name}{'Input' if self.writing else 'Output'}",
-            *(f"{name}{n}" for n in range(2, 99)),
-        ):
+        endings = chain(("", "Input" if self.writing else "Output"), map(str, range(2, 99)))
+        for candidate in (f"{name}{ending}" for ending in endings):
             if self.taken.setdefault(candidate, key) == key:
                 return candidate
         return "dict"
@@ -282,6 +279,8 @@ def _string(schema: JsonSchema) -> Annotation:
 
 def _joined(parts: list[Annotation]) -> Annotation:
     """A union: each member once, None last; anything swallows the rest."""
+    if len(parts) == 1:
+        return parts[0]
     texts = list(dict.fromkeys(member for part in parts for member in _split_union(part.text)))
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
     if "Any" in texts:
