@@ -14,9 +14,11 @@ from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 from mcp_types import version as sdk_versions
 
+from isthmus.front.calls import Application, failure, found
 from isthmus.front.messages import Message, result_line
-from isthmus.front.opening import HANDSHAKE_VERSIONS, MODERN_VERSION, Opening
-from isthmus.front.server import Application, build
+from isthmus.front.opening import HANDSHAKE_VERSIONS, MODERN_VERSION, Opening, called
+from isthmus.front.server import build
+from isthmus.model import Principal
 from tests.simulators.mcp_messages import ENVELOPE, PREFIX, initialize, request
 
 
@@ -81,6 +83,67 @@ async def test_the_first_answers_are_those_of_the_sdk(messages: list[Message]) -
     assert [json.loads(line or "") for line in early] == [
         json.loads(line) for line in await sdk_answers(pure(), messages)
     ]
+
+
+class House:
+    """An application that finds what is asked for, if that is no fault."""
+
+    async def search(self, query: str, **_: Any) -> str:
+        if query == "fault":
+            raise OSError("words of somebody")
+        return f"found {query} \N{EURO SIGN}"
+
+
+async def house() -> Any:
+    return House()
+
+
+def search(params: Message) -> Message:
+    return request("tools/call", {"name": "search", **params}, 5)
+
+
+SEARCHES: list[Any] = [{"query": "pets"}, {"query": "fault"}, {"quarry": "pets"}, {"query": "pets", "limit": 0}]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("arguments", SEARCHES)
+@pytest.mark.parametrize("first", [initialize(), initialize("2024-11-05"), MODERN[1][0]])
+async def test_a_search_is_answered_as_the_sdk_answers_it(first: Message, arguments: Message) -> None:
+    modern = first["method"] != "initialize"
+    message = search({"arguments": arguments, **({"_meta": ENVELOPE} if modern else {})})
+    opening = Opening()
+    assert opening.answer(first) is not None
+    assert opening.answer(message) is None
+    assert opening.is_search(message)
+    try:
+        text, is_error = await found(await house(), arguments, Principal()), False
+    except Exception as error:  # noqa: BLE001 - as it is told
+        text, is_error = failure("search", error), True
+    early = result_line(message["id"], called(message["params"], text, is_error=is_error))
+    assert early == (await sdk_answers(build(house), [first, message]))[1]
+    assert b"somebody" not in early
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        search({"arguments": ["pets"]}),
+        search({"arguments": {}, "_meta": ENVELOPE}),  # of the other era
+        search({"arguments": {}, "task": {"ttl": 5}}),
+        search({"arguments": {}, "requestState": "x"}),
+        request("tools/call", {"name": "execute", "arguments": {"code": "1"}}),
+        request("tools/call", {"arguments": {}}),
+        {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "search"}},
+    ],
+)
+def test_a_search_that_is_not_understood_in_full_is_left_to_the_sdk(message: Message) -> None:
+    opening = Opening()
+    assert not opening.is_search(search({"arguments": {}}))  # nobody has shaken hands
+    opening.answer(initialize())
+    assert opening.is_search(search({"arguments": {}, "_meta": {"progressToken": 1}}))
+    assert not opening.is_search(message)
+    opening.close()
+    assert not opening.is_search(search({"arguments": {}}))
 
 
 def test_the_revisions_are_those_of_the_sdk() -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from isthmus.front.stdio import serve
+from isthmus.front.beginning import serve
 from isthmus.front.wire import Wire
 from isthmus.model import Principal, Question, Reply
 from isthmus.render.results import Rendered
@@ -52,6 +53,9 @@ class House:
 
     def answer(self, replies: Mapping[str, Reply], principal: Principal) -> None:
         raise AssertionError("nothing was asked")
+
+    async def settled(self, timeout: float) -> None:
+        await anyio.lowlevel.checkpoint()
 
     def preparing(self) -> str:
         return self.waits_for.pop(0) if self.waits_for else ""

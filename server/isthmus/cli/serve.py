@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from importlib import import_module
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -47,13 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     from isthmus.front.wire import Wire
 
     wire = Wire.standard()
-    wire.start()
-    # The client has its first answers from the wire while the rest is imported.
-    import isthmus.compose
-    import isthmus.front.stdio  # noqa: F401
-
-    gc.freeze()
-    gc.enable()
+    wire.start()  # the client has its first answers from the wire while the rest is imported
     run_async(lambda: _served(found, wire))
     return 0
 
@@ -67,7 +62,7 @@ async def _served(found: Loaded, wire: Wire) -> None:
     """Serve. A signal closes the application, with its workers and upstreams, and then ends the process at once."""
     import anyio
 
-    from isthmus.front.stdio import serve
+    from isthmus.front.beginning import serve
 
     house = _House(found, anyio.Event())
     async with anyio.create_task_group() as tasks:
@@ -129,7 +124,7 @@ class _House:
         try:
             opened = application(self._found.configuration, base=self._found.base, log=log)
             async with opened as app, anyio.create_task_group() as tasks:
-                tasks.start_soon(_tell_layers, app)
+                tasks.start_soon(_tell_layers, app, self._found)
                 yield app
                 tasks.cancel_scope.cancel()
         finally:
@@ -141,12 +136,17 @@ class _House:
         return not self._open or self.closed.is_set()
 
 
-async def _tell_layers(app: Application) -> None:
+async def _tell_layers(app: Application, found: Loaded) -> None:
     """Say what protects, once it is known: a layer that is missing here is never missing silently."""
     import anyio
+    import anyio.to_thread
+
+    from isthmus.upstreams.http import CALLS
 
     while app.preparing():  # noqa: ASYNC110 - the sandbox tells of no event, and once at the start is not often
         await anyio.sleep(GLANCE)
+    if any(config.openapi for config in found.configuration.upstreams.values()):
+        await anyio.to_thread.run_sync(import_module, CALLS)  # the first call need not wait for it
     # By now all is imported that a request needs, and stays: a look through it for garbage stops everybody for 60 ms.
     gc.freeze()
     log(layers_line(app.layers()))

@@ -21,10 +21,11 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from isthmus.config.http import HttpConfig
 from isthmus.config.http_checks import is_loopback, name_of
 from isthmus.errors import ConfigurationError
+from isthmus.front.calls import Application
 from isthmus.front.http_door import PRINCIPAL, Door, Identify, Names, Resource, Rules
 from isthmus.front.http_turns import Turns
 from isthmus.front.opened import Opened
-from isthmus.front.server import Application, build
+from isthmus.front.server import build
 from isthmus.model import Principal
 
 PATH = "/mcp"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
 import anyio
 
-from isthmus.front.server import Application
+if TYPE_CHECKING:
+    from isthmus.front.calls import Application
 
 
 class Opened:

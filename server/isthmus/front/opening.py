@@ -63,6 +63,12 @@ def listed(version: str) -> Answer:
     return {"tools": DEFINITIONS, **(_MODERN if version == MODERN_VERSION else {})}
 
 
+def called(params: Message, text: str, *, is_error: bool) -> Answer:
+    """The result of a `tools/call` with these params, which is a text."""
+    more = {each: _MODERN[each] for each in ("resultType", "_meta")} if _is_modern(params, _SEARCH_ENVELOPED) else {}
+    return {"content": [{"text": text, "type": "text"}], "isError": is_error, **more}
+
+
 class Opening:
     """Answers the first messages of one conversation. The first request decides which era it is in."""
 
@@ -88,9 +94,17 @@ class Opening:
                 return None
             case "handshake":
                 return {"ping": {}, "tools/list": listed(HANDSHAKE_VERSIONS[-1])}.get(method)
-            case "modern" if _is_modern(params):
+            case "modern" if _is_modern(params, _ENVELOPED):
                 return _modern(method)
         return None
+
+    def is_search(self, message: Message) -> bool:
+        """Whether it calls `search`, and is understood in full; `called` gives the result."""
+        if message.get("method") != "tools/call" or "id" not in message:
+            return False
+        params = message.get("params") or {}
+        fits = _fits(params, _SEARCH) if self._era == "handshake" else _is_modern(params, _SEARCH_ENVELOPED)
+        return fits and self._era in ("handshake", "modern") and params["name"] == "search"
 
     def close(self) -> None:
         """Answer nothing from now on."""
@@ -101,7 +115,7 @@ class Opening:
         if method == "initialize" and _fits(params, _INITIALIZE) and params["protocolVersion"] in HANDSHAKE_VERSIONS:
             self._era = "handshake"
             return initialized(params["protocolVersion"])
-        if method != "initialize" and _is_modern(params):
+        if method != "initialize" and _is_modern(params, _ENVELOPED):
             self._era = "modern"
             return _modern(method)
         return None
@@ -111,8 +125,8 @@ def _modern(method: str) -> Answer | None:
     return {"server/discover": discovered(), "tools/list": listed(MODERN_VERSION)}.get(method)
 
 
-def _is_modern(params: Message) -> bool:
-    return _fits(params, _ENVELOPED) and params["_meta"][f"{_PREFIX}protocolVersion"] == MODERN_VERSION
+def _is_modern(params: Message, shape: Shape) -> bool:
+    return _fits(params, shape) and params["_meta"][f"{_PREFIX}protocolVersion"] == MODERN_VERSION
 
 
 # ---------------------------------------------------------------- what is understood in full
@@ -149,16 +163,23 @@ _META: Shape = {
 }
 _BARE: Shape = {"_meta": _META, "cursor": None}
 _INITIALIZE: Shape = {"!protocolVersion": str, "!capabilities": _CAPABILITIES, "!clientInfo": _CLIENT, "_meta": _META}
-_ENVELOPED: Shape = {
-    "!_meta": {
-        "progressToken": (int, str),
-        f"!{_PREFIX}protocolVersion": str,
-        f"!{_PREFIX}clientCapabilities": _CAPABILITIES,
-        f"{_PREFIX}clientInfo": _CLIENT,
-        f"{_PREFIX}logLevel": None,
-    },
-    "cursor": None,
+_ENVELOPE: Shape = {
+    "progressToken": (int, str),
+    f"!{_PREFIX}protocolVersion": str,
+    f"!{_PREFIX}clientCapabilities": _CAPABILITIES,
+    f"{_PREFIX}clientInfo": _CLIENT,
+    f"{_PREFIX}logLevel": None,
 }
+_ENVELOPED: Shape = {"!_meta": _ENVELOPE, "cursor": None}
+_CALL: Mapping[str | EllipsisType, Shape | None] = {
+    "!name": str,
+    "arguments": dict,
+    "task": None,
+    "inputResponses": None,
+    "requestState": None,
+}
+_SEARCH: Shape = {**_CALL, "_meta": _META}
+_SEARCH_ENVELOPED: Shape = {**_CALL, "!_meta": _ENVELOPE}
 
 
 def _fits(value: Any, shape: Shape | None) -> bool:

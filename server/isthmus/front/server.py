@@ -6,11 +6,10 @@ The low-level one, because the schemas are written by hand, byte for byte (`tool
 from __future__ import annotations
 
 import base64
-import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 import mcp_types as types
@@ -19,60 +18,16 @@ from mcp.server.lowlevel import Server
 
 from isthmus.errors import ProgramError
 from isthmus.front import opening, tools
+from isthmus.front.calls import Application, failure, found
 from isthmus.front.consent import Seal, carries_questions, consent_of, input_required, replies_of
-from isthmus.model import Principal, Question, Reply
-from isthmus.render.fragments import Detail
-from isthmus.render.results import Rendered
+from isthmus.model import Principal
 from isthmus.render.results_blocks import Block
-from isthmus.service.detached import Consent
-
-logger = logging.getLogger(__name__)
 
 PROGRESS_CHARACTERS = 200
 """Of what a program prints, this much of the last line goes into a progress notification."""
 
 WAITING_TOLD_EVERY = 1.0
 """Seconds between two progress notifications while a program waits for the sandbox."""
-
-
-class Application(Protocol):
-    """What the face needs of the house behind it."""
-
-    async def search(
-        self, query: str | list[str], *, upstream: str | None, detail: Detail, limit: int, principal: Principal
-    ) -> str:
-        """The fragments that a task needs."""
-        ...
-
-    async def execute(
-        self,
-        code: str,
-        *,
-        session: str | None,
-        timeout: float | None,
-        printed: Callable[[str], Awaitable[None]] | None,
-        principal: Principal,
-        consent: Consent,
-    ) -> Rendered:
-        """Run a program, and lay out its result."""
-        ...
-
-    @property
-    def key(self) -> bytes:
-        """With which is sealed what clients carry; at least 32 bytes."""
-        ...
-
-    def questions(self, principal: Principal) -> Sequence[Question]:
-        """What a principal's executions wait for."""
-        ...
-
-    def answer(self, replies: Mapping[str, Reply], principal: Principal) -> None:
-        """Take a person's replies, by question."""
-        ...
-
-    def preparing(self) -> str:
-        """What the first program still waits for; empty when nothing."""
-        ...
 
 
 Asker = Callable[[ServerRequestContext[Any]], Principal]
@@ -95,7 +50,7 @@ def build(application: Callable[[], Awaitable[Application]], asker: Asker | None
         try:
             match params.name:
                 case "search":
-                    return await _search(await application(), params.arguments or {}, _principal(asker, context))
+                    return _text(await found(await application(), params.arguments or {}, _principal(asker, context)))
                 case "execute":
                     return await _execute(
                         await application(),
@@ -106,12 +61,8 @@ def build(application: Callable[[], Awaitable[Application]], asker: Asker | None
                     )
                 case name:
                     raise ProgramError(f"there is no tool {name[:100]!r}; there are search and execute")
-        except ProgramError as error:
-            return _text(str(error), is_error=True)
-        except Exception as error:
-            # The SDK would tell the client the words of it, which may be anybody's.
-            logger.exception("the tool %s failed", params.name)
-            return _text(f"Isthmus itself failed ({type(error).__name__}); its log says more", is_error=True)
+        except Exception as error:  # noqa: BLE001 - the SDK would tell the client the words of it, which may be anybody's
+            return _text(failure(params.name, error), is_error=True)
 
     server: Server[Any] = Server(
         opening.SERVER_INFO["name"],
@@ -143,15 +94,6 @@ _TOOLS = tuple(types.Tool.model_validate(dict(definition)) for definition in too
 
 def _principal(asker: Asker | None, context: ServerRequestContext[Any]) -> Principal:
     return Principal() if asker is None else asker(context)
-
-
-async def _search(application: Application, given: dict[str, Any], principal: Principal) -> types.CallToolResult:
-    asked = tools.search_arguments(given)
-    return _text(
-        await application.search(
-            asked.query, upstream=asked.upstream, detail=asked.detail, limit=asked.limit, principal=principal
-        )
-    )
 
 
 async def _execute(

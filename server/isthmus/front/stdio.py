@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import queue
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections import deque
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
@@ -20,19 +20,15 @@ from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPC
 
 from isthmus.front.messages import INTERNAL_ERROR, Message, RequestId, error_line
 from isthmus.front.opened import Opened
-from isthmus.front.server import Application, build
-from isthmus.front.wire import Wire
+from isthmus.front.server import build
+from isthmus.front.wire import Arrived, Wire
 
 
-async def serve(wire: Wire, open_application: Callable[[], AbstractAsyncContextManager[Application]]) -> None:
-    """Serve the client of a wire until it goes away. The application is opened meanwhile; tools wait for it."""
-    opened = Opened()
+async def serve(wire: Wire, opened: Opened, before: Iterable[Arrived] = ()) -> None:
+    """Serve the client of a wire until it goes away. `before` is what was taken from the wire already."""
     server = build(opened.application)
-    incoming = Incoming(wire)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(opened.hold, open_application)
-        await server.run(incoming, Outgoing(wire, incoming), server.create_initialization_options())
-        tasks.cancel_scope.cancel()
+    incoming = Incoming(wire, before)
+    await server.run(incoming, Outgoing(wire, incoming), server.create_initialization_options())
 
 
 class _Closing:
@@ -53,8 +49,9 @@ class _Closing:
 class Incoming(_Closing):
     """What arrives on a wire, as the SDK reads it."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, before: Iterable[Arrived]) -> None:
         self._wire = wire
+        self._before = deque(before)
         self._news = anyio.Event()
         self._gone = False
         self.answered = set[RequestId]()  # requests whose answer has been sent, and which the SDK will answer again
@@ -71,7 +68,7 @@ class Incoming(_Closing):
         while not self._gone:
             news = self._news = anyio.Event()
             try:
-                arrived = self._wire.take()
+                arrived = self._before.popleft() if self._before else self._wire.take()
             except queue.Empty:
                 await news.wait()
                 continue

@@ -32,10 +32,11 @@ AT_ONCE = 4096
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A message, and whether it has been answered already."""
+    """A message, and whether it has been answered already, or is a search that can be without the SDK."""
 
     message: Message
     answered: bool
+    is_search: bool = False
 
 
 class Wire:
@@ -78,10 +79,14 @@ class Wire:
             self._arrived.put(None)
         return arrived
 
+    def listen(self, news: Callable[[], object]) -> None:
+        """`news` is called, in the thread, whenever a message has arrived."""
+        self._news = news
+
     def hand_over(self, news: Callable[[], object]) -> None:
         """From now on nothing is answered here. `news` is called, in the thread, whenever a message has arrived."""
         self._opening.close()
-        self._news = news
+        self.listen(news)
 
     def try_write(self, line: bytes) -> bool:
         """Write a line if that is possible without waiting.
@@ -132,7 +137,7 @@ class Wire:
             result = self._opening.answer(message)
             if result is not None:
                 self.write(result_line(message["id"], result))
-            self._put(Arrived(message, answered=result is not None))
+            self._put(Arrived(message, result is not None, self._opening.is_search(message)))
 
     def _put(self, arrived: Arrived | None) -> None:
         self._arrived.put(arrived)
