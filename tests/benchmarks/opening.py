@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.opening FOLDER QUERIES NAME=DOCUMENT ...
 
+Whoever measures it turns the garbage collector off first, as `isthmus serve` and `isthmus search` begin.
 QUERIES is a file of judged queries, or `-`; the answer is a line of JSON once all can be searched, and one afterwards.
 """
 

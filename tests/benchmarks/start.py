@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.frame import ROOT, Benchmark, Figure, median, spread
-from tests.benchmarks.servers import BARE, PATHS, configured, ours
+from tests.benchmarks.search import first_of_graph
+from tests.benchmarks.servers import BARE, ENVIRONMENT, configured, ours
 
 STARTS = 15
 INITIALIZE = {
@@ -47,7 +49,7 @@ def answered(command: list[str], *messages: Mapping[str, Any]) -> float:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": PATHS},
+        env=ENVIRONMENT,
     )
     assert process.stdin
     assert process.stdout
@@ -97,10 +99,39 @@ def measure() -> Iterator[Figure]:
     yield Figure("no upstreams against the bare server", ratio, "x")
 
 
+def searches() -> Iterator[Figure]:
+    """With 2,500 operations that were read before: over stdio, where the search is sent at once, and as a command."""
+    with tempfile.TemporaryDirectory() as folder:
+        document = Path(folder) / "graph.json"
+        document.write_bytes(first_of_graph())
+        graph = {"openapi": str(document), "base_url": "https://api.example.com"}
+        with configured({"graph": graph}) as path:
+            serve, search = ours(path), [*ours(path)[:3], "search", "create a chat", "--config", str(path)]
+            command(search)  # which reads the document, and keeps what it reads
+            spoken, typed = [], []
+            for _ in range(STARTS):
+                spoken.append(answered(serve, INITIALIZE, tool("search", query="create a chat")))
+                typed.append(command(search))
+    yield Figure("the first search over stdio", median(spoken), "ms", detail=spread(spoken))
+    yield Figure("isthmus search, until it has ended", median(typed), "ms", detail=spread(typed))
+
+
+def command(words: list[str]) -> float:
+    """Milliseconds that a command takes, which finds something."""
+    began = time.perf_counter()
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=True, env=ENVIRONMENT)
+    if b"graph." not in done.stdout:
+        raise RuntimeError(f"nothing was found: {done.stdout.decode()}")
+    return (time.perf_counter() - began) * 1000
+
+
 def tool(name: str, **arguments: Any) -> dict[str, Any]:
     """A call of a tool."""
     params = {"name": name, "arguments": arguments}
     return {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}
 
 
-BENCHMARKS = (Benchmark("initialize", "process start to the answer of initialize", measure),)
+BENCHMARKS = (
+    Benchmark("initialize", "process start to the answer of initialize", measure),
+    Benchmark("search", "process start to the first search's answer, in 2,500 operations that are kept", searches),
+)
