@@ -218,7 +218,18 @@ def test_pure_floors_take_clock_chance_and_environment_as_arguments() -> None:
 
 @pytest.mark.parametrize("statement", ["import isthmus.cli", "import isthmus.cli; isthmus.cli.main(['--version'])"])
 def test_the_command_line_starts_without_anything_heavy(statement: str) -> None:
+    assert sorted(imported_by(statement) & set(HEAVY)) == []
+
+
+def test_a_first_search_waits_for_no_client_and_no_sdk() -> None:
+    needed = "isthmus.front.beginning, isthmus.compose, isthmus.upstreams.http, isthmus.stores.catalogs"
+    imported = imported_by(f"import {needed}, isthmus.service.search_both, isthmus.service.search")
+    assert sorted(imported & {"mcp", "mcp_types", "httpx2", "wasmtime", "isthmus.upstreams.http_calls"}) == []
+
+
+def imported_by(statement: str) -> set[str]:
+    """The modules that there are after a statement, in a process of its own."""
     script = f"import sys\ntry:\n    exec({statement!r})\nexcept SystemExit: pass\nprint(*sys.modules, sep='\\n')"
     path = f"import sys; sys.path[:0] = {[str(source) for source in SOURCES]!r}\n"
     done = subprocess.run([sys.executable, "-c", path + script], capture_output=True, text=True, check=True)
-    assert sorted(set(done.stdout.split()) & set(HEAVY)) == []
+    return set(done.stdout.split())

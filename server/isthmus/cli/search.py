@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 
 from isthmus.cli.common import add_config, loaded, opened, run_async, say
 from isthmus.errors import ConfigurationError
@@ -26,6 +27,7 @@ def _limit(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Search, and print the answer."""
+    gc.disable()  # what is imported and opened stays until the end, which comes soon
     found = loaded(arguments)
     upstream = arguments.upstream
     if upstream is not None and upstream not in found.configuration.upstreams:
