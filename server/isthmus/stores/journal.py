@@ -59,7 +59,7 @@ _ROOM = 2**32
 So what is appended to one execution lies together in one tree, and mostly on the page that was written last.
 """
 _OF = f"place BETWEEN executions.number * {_ROOM} AND executions.number * {_ROOM} + {_ROOM - 1}"
-_ENTRIES = f"SELECT kind, facts, text FROM executions JOIN entries ON {_OF} WHERE id = ? ORDER BY place"  # noqa: S608
+_ENTRIES = f"SELECT kind, facts, text FROM executions JOIN entries ON {_OF} WHERE id = :execution ORDER BY place"  # noqa: S608
 _SUMMARIES = f"""
 SELECT id, session, principal, continues, at,
     (SELECT facts FROM entries WHERE {_OF} AND kind = 'began'),
@@ -69,8 +69,8 @@ SELECT id, session, principal, continues, at,
     (SELECT count(*) FROM entries WHERE {_OF} AND kind = 'sent'),
     (SELECT coalesce(sum(length(text)), 0) FROM entries WHERE {_OF})
 FROM executions
-WHERE (?1 IS NULL OR principal = ?1) AND (?2 IS NULL OR session = ?2)
-ORDER BY number DESC LIMIT ?3
+WHERE (:principal IS NULL OR principal = :principal) AND (:session IS NULL OR session = :session)
+ORDER BY number DESC LIMIT :most
 """  # noqa: S608 - nobody's text stands in any of these
 _CONVERSION = (
     "ALTER TABLE executions RENAME TO executions_1",
@@ -136,20 +136,22 @@ class JournalFile:
 
     async def entries(self, execution: str) -> tuple[Entry, ...]:
         """All entries of an execution, in order; none if there is no such."""
-        rows = await self._all(_ENTRIES, execution)
+        rows = await self._all(_ENTRIES, execution=execution)
         return tuple(_entry(*row) for row in rows)
 
     async def summaries(
         self, principal: str | None = None, session: str | None = None, limit: int = 100
     ) -> tuple[Summary, ...]:
         """The latest executions, the last one first."""
-        rows = await self._all(_SUMMARIES, principal, session, limit)
+        rows = await self._all(_SUMMARIES, principal=principal, session=session, most=limit)
         return tuple(_summary(*row) for row in rows)
 
     async def found(self, beginning: str) -> tuple[str, ...]:
         """The ids that begin so, at most a few."""
         pattern = "".join(f"[{char}]" if char in "*?[" else char for char in beginning) + "*"
-        rows = await self._all("SELECT id FROM executions WHERE id GLOB ? ORDER BY number DESC LIMIT 5", pattern)
+        rows = await self._all(
+            "SELECT id FROM executions WHERE id GLOB :like ORDER BY number DESC LIMIT 5", like=pattern
+        )
         return tuple(row[0] for row in rows)
 
     async def family(self, execution: str) -> tuple[str, ...]:
@@ -157,11 +159,13 @@ class JournalFile:
         rows = await self._all(
             """
             WITH RECURSIVE
-                up (id) AS (SELECT ?1 UNION SELECT continues FROM executions JOIN up USING (id) WHERE continues <> ''),
+                up (id) AS (
+                    SELECT :execution UNION SELECT continues FROM executions JOIN up USING (id) WHERE continues <> ''
+                ),
                 down (id) AS (SELECT id FROM up UNION SELECT e.id FROM executions e JOIN down ON e.continues = down.id)
             SELECT id FROM executions JOIN down USING (id) ORDER BY number
             """,
-            execution,
+            execution=execution,
         )
         return tuple(row[0] for row in rows)
 
@@ -270,7 +274,7 @@ class JournalFile:
         with self._lock:
             self._connection.close()
 
-    async def _all(self, query: str, *values: Any) -> list[Any]:
+    async def _all(self, query: str, **values: Any) -> list[Any]:
         def fetched() -> list[Any]:
             with self._lock, closing(self._connection.execute(query, values)) as cursor:
                 return cursor.fetchall()
