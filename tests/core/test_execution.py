@@ -13,6 +13,7 @@ from isthmus.ports import Exchange
 from isthmus_sandbox.protocol import GuestLost, Outcome, Program, Request, Step
 from tests.simulators.guest import Script, ScriptedGuest, steps
 from tests.simulators.journal import recording
+from tests.simulators.waiting import SOON
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +54,7 @@ def request(call: int, operation: str, *, awaited: bool = True, **arguments: Any
 
 
 async def values(*canned: Step, recorder: Recorder | None = None) -> Any:
-    with anyio.fail_after(5):
+    with anyio.fail_after(SOON):
         return (await execution(steps(*canned), recorder or Recorder()).run(PROGRAM)).value
 
 
@@ -227,7 +228,7 @@ async def test_a_program_that_is_stopped_has_computed_until_then_or_until_it_wai
     kept = recording()
     kept.clock = lambda: now[0]
     running = Execution(ScriptedGuest(script, Path()), recorder, kept, 100, 32)
-    with anyio.fail_after(5):
+    with anyio.fail_after(SOON):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(running.run, PROGRAM)
             await started.wait()

@@ -29,6 +29,7 @@ from isthmus.terms import Terms
 from isthmus.validation import Validation, argument_check
 from tests.simulators.journal import recording
 from tests.simulators.upstream import Handler, SimulatedUpstream, operation
+from tests.simulators.waiting import SOON
 
 pytestmark = pytest.mark.anyio
 
@@ -91,7 +92,7 @@ class House:
     async def call(self, name: str, *positional: Any, terms: Terms | None = None, **arguments: Any) -> Answer:
         self.calls += 1
         who = Principal("alice")
-        with anyio.fail_after(5):
+        with anyio.fail_after(SOON):
             return await self.gateway.call(name, positional, arguments, who, self.recording, self.calls, terms)
 
     @property

@@ -13,6 +13,7 @@ from isthmus.model import Principal
 from isthmus.service.sessions import Bounds, Session, Sessions
 from isthmus.stores.workspace import Kept, Workspaces
 from tests.simulators.guest import ScriptedGuest, ScriptedSandbox, steps
+from tests.simulators.waiting import SOON
 
 pytestmark = pytest.mark.anyio
 
@@ -260,6 +261,6 @@ async def test_a_program_waits_while_another_server_runs_one_in_the_session(tmp_
     assert waiting.cancelled_caught
     assert not session.turn.locked()
     there.turn.release()
-    with anyio.fail_after(5):
+    with anyio.fail_after(SOON):
         await session.turn.acquire()
     session.turn.release()

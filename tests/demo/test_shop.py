@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from tests.simulators.waiting import SOON
 
 from isthmus.demo.shop import HANDLERS, document
 from isthmus.demo.shop_service import Service, routes, served
@@ -104,7 +105,7 @@ def test_what_is_deleted_is_gone(service: Service) -> None:
 
 def test_it_serves_http_on_loopback_and_keeps_connections_open(address: str, service: Service) -> None:
     url = urlsplit(address)
-    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=5)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=SOON)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     for _ in range(3):
         connection.request("GET", "/orders/ord_1", headers=headers)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,7 +50,9 @@ GROWN_MB = 10
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     folder = tmp_path_factory.mktemp("endings")
     witness = simulator("mcp_server_witness", str(folder / "calls.jsonl"))
-    async with serving({"limits": LIMITS, "upstreams": {"witness": witness}}, folder) as served:
+    (folder / "tmp").mkdir()
+    configuration = {"limits": LIMITS, "upstreams": {"witness": witness}}
+    async with serving(configuration, folder, TMPDIR=str(folder / "tmp")) as served:
         for code in ("1/0", "await witness.wait(seconds=0)"):  # what is loaded once is there after this
             await served.execute(code, session="new")
         yield served
@@ -111,19 +112,25 @@ def difference(before: Held, after: Held) -> dict[str, tuple[int, int]]:
 async def at_rest(server: Served) -> Held:
     """What is held when one session rests and the spare is there."""
     assert "result: 2" in (await server.execute("1+1", session="new")).text
+    data = server.config.parent / "data"
     with anyio.fail_after(SOON):
-        while len(workers(server)) != RESTING + SPARES:  # noqa: ASYNC110 - the same
+        # As many workers may also be two that rest: a spare is told by its directory.
+        while (len(workers(server)), spares(data)) != (RESTING + SPARES, SPARES):  # noqa: ASYNC110 - the same
             await anyio.sleep(0.02)
     root, zygote = server.processes()[0], zygote_of(server)
-    data = server.config.parent / "data"
     return {
         "processes": len(server.processes()),
         "descriptors of the server": len(list(Path(f"/proc/{root}/fd").iterdir())),
         "descriptors of the zygote": len(list(Path(f"/proc/{zygote}/fd").iterdir())),
         "entries of the directory of the moment": sum(1 for _ in (data / "run").rglob("*")),
-        "temporary files": len(list(Path(tempfile.gettempdir()).glob("isthmus-*"))),
+        "temporary files": sum(1 for _ in (data.parent / "tmp").rglob("*")),
         "memory": private_mb(root),
     }
+
+
+def spares(data: Path) -> int:
+    """The directories of workers that have no session yet."""
+    return sum(1 for _ in (data / "run").glob("*/workspace-*"))
 
 
 def private_mb(process: int) -> int:

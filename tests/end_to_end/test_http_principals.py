@@ -2,11 +2,10 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import anyio
 import pytest
 
 from tests.identity.matrix import ERAS, ROWS, Row, Two, two_users
-from tests.simulators.served import Served
+from tests.simulators.together import run_together
 
 pytestmark = pytest.mark.anyio
 
@@ -31,19 +30,5 @@ async def test_what_is_one_users_does_not_exist_for_the_other(two: Two, made: Ca
     assert row.wrong == [], row.told
 
 
-async def test_programs_of_two_users_run_at_the_same_time_in_workers_of_their_own(two: Two) -> None:
-    told: dict[str, str] = {}
-
-    async def run(name: str, client: Served) -> None:
-        code = f"import asyncio\nmine = {name!r}\nawait asyncio.sleep(0.3)\nmine"
-        told[name] = (await client.execute(code)).text
-
-    began = anyio.current_time()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run, "alice", two.alice)
-        tasks.start_soon(run, "bob", two.bob)
-    assert anyio.current_time() - began < 5
-    assert {name: text.rpartition("\n")[2] for name, text in told.items()} == {
-        "alice": "result: alice",
-        "bob": "result: bob",
-    }
+async def test_programs_of_two_users_run_at_the_same_time(two: Two) -> None:
+    await run_together((two.alice, {}), (two.bob, {}))

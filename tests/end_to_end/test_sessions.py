@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from tests.simulators.served import SOON, Served, serving
+from tests.simulators.together import run_together
 
 pytestmark = pytest.mark.anyio
 
@@ -54,20 +55,7 @@ async def test_two_sessions_do_not_see_each_others_variables_or_files(server: Se
 
 
 async def test_sessions_run_at_the_same_time(server: Served) -> None:
-    handles = [await new_session(server) for _ in range(2)]
-    ended: list[str] = []
-
-    async def run(handle: str) -> None:
-        told = await server.execute("import asyncio\nawait asyncio.sleep(0.5)", session=handle)
-        assert not told.is_error, told.text
-        ended.append(handle)
-
-    began = anyio.current_time()
-    async with anyio.create_task_group() as tasks:
-        for handle in handles:
-            tasks.start_soon(run, handle)
-    assert sorted(ended) == sorted(handles)
-    assert anyio.current_time() - began < 0.9
+    await run_together(*[(server, {"session": await new_session(server)}) for _ in range(2)])
 
 
 async def test_programs_of_one_session_run_one_after_the_other(server: Served) -> None:
@@ -136,23 +124,27 @@ async def test_a_timeout_of_the_call_is_kept(server: Served) -> None:
 async def test_progress_arrives_while_a_program_runs(server: Served) -> None:
     await server.execute("None")  # from here on nothing is told of a sandbox that starts
     heard: list[tuple[float, str | None]] = []
-    first, ended = anyio.Event(), anyio.Event()
+    first = anyio.Event()
 
     async def progressed(progress: float, total: float | None, message: str | None) -> None:
         heard.append((progress, message))
         first.set()
 
     async def run() -> None:
-        code = "import asyncio\nprint('one')\nawait asyncio.sleep(1)\nprint('two', 'three', sep='\\n')"
+        code = """import os, time
+open('/workspace/waiting', 'w').close()
+print('one')
+while os.path.exists('/workspace/waiting'): time.sleep(0.01)
+print('two', 'three', sep='\\n')"""
         result = await server.client.call_tool("execute", {"code": code}, progress_callback=progressed)
         assert not result.is_error
-        ended.set()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
         with anyio.fail_after(SOON):
             await first.wait()
-        assert not ended.is_set()
+        [waiting] = (server.config.parent / "data").rglob("waiting")
+        waiting.unlink()
     assert heard[:1] == [(4, "one")]
     counts = [done for done, _ in heard]
     assert counts == sorted(set(counts))

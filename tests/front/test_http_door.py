@@ -28,6 +28,7 @@ from isthmus.front.http_door import (
 from isthmus.front.http_turns import Turns
 from isthmus.identity.verdicts import IssuerUnavailable, NotEnough, Unidentified
 from isthmus.model import Principal
+from tests.simulators.waiting import SOON
 
 pytestmark = pytest.mark.anyio
 
@@ -266,7 +267,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for_for_ever() -> None:
 
     headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
     at = Door(Rules("/mcp", NAMES, 100, identify, body_seconds=0.01), Inside(), str, Turns(1))
-    with anyio.fail_after(5):
+    with anyio.fail_after(SOON):
         await at({"type": "http", "path": "/mcp", "method": "POST", "headers": headers}, never, send)
     assert sent[0]["status"] == 408
 

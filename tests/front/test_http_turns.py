@@ -9,10 +9,16 @@ from anyio.abc import TaskGroup
 
 from isthmus.front.http_turns import ALONE, AT_LEAST, Turns
 from isthmus.model import Principal
+from tests.simulators.waiting import LEAPING
 
 pytestmark = pytest.mark.anyio
 
 CROWD, QUIET = Principal("crowd"), Principal("quiet")
+
+
+@pytest.fixture
+def anyio_backend() -> object:
+    return LEAPING
 
 
 @dataclass

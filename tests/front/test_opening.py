@@ -20,6 +20,7 @@ from isthmus.front.opening import HANDSHAKE_VERSIONS, MODERN_VERSION, Opening, c
 from isthmus.front.server import build
 from isthmus.model import Principal
 from tests.simulators.mcp_messages import ENVELOPE, PREFIX, initialize, request
+from tests.simulators.waiting import SOON
 
 
 async def closed() -> Application:
@@ -40,7 +41,7 @@ async def conversation(server: Server[Any]) -> AsyncIterator[Any]:
 
     async def ask(message: Message) -> bytes:
         await to_server.send(SessionMessage(mcp_types.jsonrpc_message_adapter.validate_python(message)))
-        with anyio.fail_after(10):
+        with anyio.fail_after(SOON):
             answer = await from_server.receive()
         return answer.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
 

@@ -12,10 +12,9 @@ import pytest
 
 from isthmus.front.wire import AT_ONCE, QUEUED, Arrived, Wire
 from tests.simulators.mcp_messages import call, initialize, request
+from tests.simulators.waiting import SOON
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="pipes that can be polled")
-
-SOON = 10.0
 
 
 class Client:

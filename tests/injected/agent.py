@@ -13,6 +13,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -220,7 +221,7 @@ async def run(case: Case, attacks: Path, folder: Path, upstreams: Sequence[str] 
     secret.parent.mkdir()
     secret.write_text(SECRET)
     table = {}
-    with _http_hostile(attacks) as address:
+    with _http_hostile(attacks, folder / "http_hostile.log") as address:
         configuration = {
             "upstreams": {**_victims(folder / "record.jsonl", case), **_injecting(attacks, folder, address, upstreams)},
             "policy": case.policy,
@@ -265,7 +266,7 @@ def _injecting(attacks: Path, folder: Path, address: str, upstreams: Sequence[st
         command = [sys.executable, "-c", f"{changed}; asyncio.run(rug_pull.main())", str(attacks)]
         configured["rug_pull"] = {"command": command, "effects": {"get_weather": "read", "gone_later": "read"}}
     configured |= {"http_hostile": {"openapi": str(document)}} if "http_hostile" in upstreams else {}
-    return {name: {**config, "timeout": 2} for name, config in configured.items()}
+    return {name: {**config, "timeout": 2 if name == "http_hostile" else 30} for name, config in configured.items()}
 
 
 STREAMS = ("sse-endless", "html-login", "bad-json")
@@ -273,17 +274,23 @@ STREAMS = ("sse-endless", "html-login", "bad-json")
 
 
 @contextmanager
-def _http_hostile(attacks: Path) -> Iterator[str]:
-    """The hostile HTTP service; its address. It takes the port below its own as well."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port = held.getsockname()[1]
-    command = [sys.executable, str(attacks / "http_hostile.py"), str(port)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.kill()
+def _http_hostile(attacks: Path, log: Path) -> Iterator[str]:
+    """The hostile HTTP service, listening; its address. It takes the port below its own as well, if both are free."""
+    for _ in range(10):
+        with socket.socket() as held:
+            held.bind(("127.0.0.1", 0))
+            port = held.getsockname()[1]
+        command = [sys.executable, str(attacks / "http_hostile.py"), str(port)]
+        with log.open("w") as errors, subprocess.Popen(command, stderr=errors) as process:
+            try:
+                while process.poll() is None and "listening on" not in log.read_text():
+                    time.sleep(0.01)
+                if process.poll() is None:
+                    yield f"http://127.0.0.1:{port}"
+                    return
+            finally:
+                process.kill()
+    raise AssertionError(log.read_text())
 
 
 async def _connected(server: Served, upstreams: Sequence[str]) -> None:

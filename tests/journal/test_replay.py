@@ -39,7 +39,7 @@ def test_a_program_that_was_stopped_replays_up_to_there(in_house: Check) -> None
     async def check(house: House) -> None:
         async with house.server() as service:
             code = "print('begun')\nledger.get(n=1)\nwhile True: pass"
-            report = await service.execute(code, principal=ALICE, session="new", timeout=1.0)
+            report = await service.execute(code, principal=ALICE, session="new", timeout=3.0)
             assert report.error is not None
             assert report.error.type == "TimeLimitExceeded"
         again = await house.replayed(report.execution)
@@ -85,7 +85,7 @@ def test_what_began_among_the_files_of_a_lost_interpreter_cannot_be_run_again(in
     async def check(house: House) -> None:
         async with house.server() as service:
             code = "open('/workspace/left', 'w').write('x')\nwhile True: pass"
-            stopped = await service.execute(code, principal=ALICE, session="new", timeout=0.5)
+            stopped = await service.execute(code, principal=ALICE, session="new", timeout=2.0)
             report = await service.execute("1", principal=ALICE, session=stopped.session)
         with pytest.raises(NotRepeatable, match="another interpreter had left"):
             await house.replayed(report.execution)

@@ -11,6 +11,7 @@ import httpcore2
 import httpx2
 import pytest
 from tests.simulators.openapi_service import OpenApiService, Recorded, Reply, serving
+from tests.simulators.waiting import SOON
 
 from isthmus.config.model import UpstreamConfig
 from isthmus.errors import (
@@ -249,7 +250,7 @@ async def test_a_document_that_fails_is_tried_again_with_growing_pauses(tmp_path
     config = UpstreamConfig(openapi="api.json", base_url="https://api.test")
     upstream = HttpUpstream("api", config, Settings(folder=tmp_path, pause=pause, random=lambda: 1.0))
     published: list[UpstreamSnapshot] = []
-    with anyio.move_on_after(10) as scope:
+    with anyio.move_on_after(SOON) as scope:
         async with anyio.create_task_group() as group:
 
             def publish(snapshot: UpstreamSnapshot) -> None:

@@ -183,18 +183,18 @@ def test_attack_credential_parameters_are_not_shown(attack: Attack) -> None:
 
 
 def test_attack_all_of_bombs_end_at_once(attack: Attack) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     (operation,) = attack("21").operations
     assert Validation().arguments_problems(operation, {"body": {"x": 1}}) == []
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_attack_patterns_neither_hang_nor_fail(attack: Attack) -> None:
     (operation,) = attack("22").operations
-    began = time.perf_counter()
+    began = time.process_time()
     problems = Validation().arguments_problems(operation, {"x": "a" * 50_000 + "!", "y": "any", "z": 3})
     assert [problem.partition(":")[0] for problem in problems] == ["x"]
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("prefix", ["08", "25", "27", "28", "32"])

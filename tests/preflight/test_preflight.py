@@ -265,6 +265,6 @@ def test_what_policy_hides_is_not_suggested() -> None:
 @example("shop\n" + "\n".join(f"sh{n:03x}.a()" for n in range(3_000)))
 @example("\n".join(" " * n + "if shop:" for n in range(150)) + "\n" + " " * 150 + "x")
 def test_no_source_breaks_it_or_holds_others_up(source: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     preflight(source, KNOWN)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

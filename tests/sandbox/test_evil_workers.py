@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ import anyio.lowlevel
 import pytest
 
 from isthmus_sandbox.exits import Exit
+from isthmus_sandbox.guest import WorkerGuest
 from isthmus_sandbox.protocol import Event, GuestLost, Outcome, Step
 from isthmus_sandbox.settings import Limits
 from isthmus_sandbox.wire import Kind
 from tests.sandbox.conftest import echo, program
+from tests.simulators.waiting import SOON
 from tests.simulators.worker import guest_of, read_frame, write_frame
 
 pytestmark = pytest.mark.anyio
@@ -104,7 +107,7 @@ async def test_a_worker_that_breaks_the_protocol_is_killed(
         sock.recv(1)  # until it is killed
 
     guest, process = await guest_of(script, tmp_path)
-    with anyio.fail_after(5), pytest.raises(GuestLost, match="broke the protocol") as caught:
+    with anyio.fail_after(SOON), pytest.raises(GuestLost, match="broke the protocol") as caught:
         await guest.run(program("1"), echo)
     assert caught.value.limit is None
     assert process.killed
@@ -127,15 +130,18 @@ async def test_what_is_sent_before_a_program_is_out_of_turn(tmp_path: Path) -> N
 
 
 async def test_what_is_sent_after_an_outcome_costs_the_guest(tmp_path: Path) -> None:
+    over = threading.Event()
+
     def script(sock: socket.socket) -> None:
         read_frame(sock)
         write_frame(sock, Kind.OUTCOME, DONE)
-        time.sleep(0.01)
+        over.wait(SOON)
         write_frame(sock, Kind.OUTCOME, DONE)
         sock.recv(1)
 
     guest, _ = await guest_of(script, tmp_path)
     assert (await guest.run(program("1"), echo)).value == 2
+    over.set()
     while guest.alive:
         await anyio.lowlevel.checkpoint()
     with pytest.raises(GuestLost):
@@ -143,30 +149,41 @@ async def test_what_is_sent_after_an_outcome_costs_the_guest(tmp_path: Path) -> 
     await guest.close()
 
 
+async def cancelled_once(reached: threading.Event, guest: WorkerGuest) -> None:
+    """Run a program, and cancel it when its worker has come that far."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(guest.run, program("1"), echo)
+        assert await anyio.to_thread.run_sync(reached.wait, SOON)
+        tasks.cancel_scope.cancel()
+
+
 async def test_a_worker_that_never_answers_is_killed_when_its_run_is_cancelled(tmp_path: Path) -> None:
+    running = threading.Event()
+
     def script(sock: socket.socket) -> None:
         read_frame(sock)
+        running.set()
         sock.recv(1)
 
     guest, process = await guest_of(script, tmp_path)
-    with anyio.move_on_after(0.02) as scope:
-        await guest.run(program("1"), echo)
-    assert scope.cancelled_caught
+    await cancelled_once(running, guest)
     assert process.killed
     assert not guest.alive
     await guest.close()
 
 
 async def test_a_worker_that_drips_its_frame_is_killed_when_its_run_is_cancelled(tmp_path: Path) -> None:
+    dripping = threading.Event()
+
     def script(sock: socket.socket) -> None:
         read_frame(sock)
         sock.sendall(struct.pack("<IB", 10_000, Kind.OUTCOME))
         sock.sendall(b"[")
+        dripping.set()
         sock.recv(1)
 
     guest, process = await guest_of(script, tmp_path)
-    with anyio.move_on_after(0.02):
-        await guest.run(program("1"), echo)
+    await cancelled_once(dripping, guest)
     assert process.killed
     await guest.close()
 
@@ -195,7 +212,7 @@ async def test_a_worker_that_dies_says_why_by_its_status(
         return status
 
     guest, _ = await guest_of(script, tmp_path)
-    with anyio.fail_after(5), pytest.raises(GuestLost, match=reason) as caught:
+    with anyio.fail_after(SOON), pytest.raises(GuestLost, match=reason) as caught:
         await guest.run(program("1"), echo)
     assert caught.value.limit == limit
     with pytest.raises(GuestLost, match=reason):
@@ -217,7 +234,7 @@ async def test_a_worker_that_says_too_much_in_all_is_killed(tmp_path: Path) -> N
         steps.append(step)
         return []
 
-    with anyio.fail_after(5), pytest.raises(GuestLost) as caught:
+    with anyio.fail_after(SOON), pytest.raises(GuestLost) as caught:
         await guest.run(program("1"), count)
     assert caught.value.limit == "received_bytes"
     assert len(steps) == 10
@@ -254,7 +271,7 @@ async def test_fifty_evil_workers_do_not_slow_an_honest_one(tmp_path: Path) -> N
         outcomes.append(await guest.run(program("1"), echo))
         await guest.close()
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(SOON):
         async with anyio.create_task_group() as tasks:
             for _ in range(25):
                 tasks.start_soon(run_evil)
@@ -290,7 +307,7 @@ async def test_events_that_do_not_fit_together_are_sent_in_turn(tmp_path: Path) 
         waits.append(step.wake_after_ms)
         return [Event(request.call, "value", "x" * 100) for request in step.requests]
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(SOON):
         await guest.run(program("1"), answer)
     assert answered == [1, 2, 3]
     assert max(sizes) <= 250
@@ -369,7 +386,7 @@ async def test_a_program_that_fills_its_workspace_is_ended(tmp_path: Path) -> No
                 time.sleep(0.01)
 
     guest, _ = await guest_of(script, tmp_path, Limits(workspace_mb=1))
-    with anyio.fail_after(20), pytest.raises(GuestLost) as caught:
+    with anyio.fail_after(SOON), pytest.raises(GuestLost) as caught:
         await guest.run(program("1"), echo)
     assert caught.value.limit == "workspace_mb"
     await guest.close()

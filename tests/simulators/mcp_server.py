@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -21,12 +21,12 @@ from isthmus.model import Answer, Call, Credential, Principal, UpstreamSnapshot,
 from isthmus.upstreams.backoff import Backoff
 from isthmus.upstreams.mcp import McpUpstream, Patience
 from isthmus.upstreams.mcp_wire import Inbox
+from tests.simulators.waiting import SOON
 
-SOON = 30.0
-"""Seconds within which anything that a test waits for has happened, on a slow machine too."""
-
-EAGER = Patience(connect=5, probe=0.05, settle=0, grace=1, backoff=Backoff(first=0, ceiling=0))
+EAGER = Patience(connect=SOON, probe=SOON, settle=0, grace=1, backoff=Backoff(first=0, ceiling=0))
 """Waits for nothing that is only politeness."""
+HASTY = replace(EAGER, probe=0.5)
+"""For a server that does not answer what it does not know."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class Watch:
 
 
 def upstream_of(
-    server: SimulatedServer, *, patience: Patience = EAGER, timeout: float = 5, **options: Any
+    server: SimulatedServer, *, patience: Patience = EAGER, timeout: float = SOON, **options: Any
 ) -> McpUpstream:
     """An upstream that is connected to a simulated server once it runs."""
     config = UpstreamConfig(command=["simulated"], timeout=timeout, **options.pop("config", {}))

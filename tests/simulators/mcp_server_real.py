@@ -1,7 +1,9 @@
-"""A well-behaved MCP server on the official SDK: `python mcp_server_real.py stdio | http PORT | sse PORT`."""
+"""A well-behaved MCP server on the official SDK: `python mcp_server_real.py stdio | http | sse`."""
 
+import socket
 import sys
 
+import uvicorn
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.prompts import Prompt
@@ -78,11 +80,17 @@ def fail() -> str:
     raise ValueError("not told")
 
 
+def listen(kind: str) -> None:
+    """Serve on a free port of this machine, once it is printed."""
+    app = server.sse_app() if kind == "sse" else server.streamable_http_app()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        print(listener.getsockname()[1], flush=True)
+        uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[listener])
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["http", port]:
-            server.run("streamable-http", host="127.0.0.1", port=int(port))
-        case ["sse", port]:
-            server.run("sse", host="127.0.0.1", port=int(port))
+        case ["http" | "sse" as kind]:
+            listen(kind)
         case _:
             server.run("stdio")

@@ -16,6 +16,7 @@ from isthmus.config.loader import load
 from isthmus.model import Effect, Principal, UpstreamState
 from isthmus.render.results import Rendered
 from tests.simulators.upstream import SimulatedUpstream, operation
+from tests.simulators.waiting import SOON
 
 pytestmark = pytest.mark.anyio
 
@@ -162,7 +163,7 @@ async def test_an_upstream_that_is_away_breaks_no_skill(tmp_path: Path) -> None:
     upstream = shop()
     async with server(tmp_path, upstream) as app:
         upstream.change(UpstreamState.FAILED, (), "down")
-        with anyio.fail_after(10):
+        with anyio.fail_after(SOON):
             while app.upstreams()[0].state is UpstreamState.READY:
                 await anyio.lowlevel.checkpoint()
         assert "BROKEN" not in await app.search("late orders", upstream="skills")

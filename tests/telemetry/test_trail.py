@@ -21,6 +21,7 @@ from isthmus.trail import Trail, note_stopped
 from isthmus.validation import Validation
 from tests.simulators.journal import recording
 from tests.simulators.upstream import Handler, SimulatedUpstream, operation
+from tests.simulators.waiting import SOON
 
 pytestmark = pytest.mark.anyio
 
@@ -82,7 +83,7 @@ class House:
         return given["number"]
 
     async def call(self, name: str, **arguments: Any) -> Any:
-        with anyio.fail_after(5):
+        with anyio.fail_after(SOON):
             return await self.gateway.call(name, (), arguments, Principal("alice"), self.recording, 1)
 
     async def told(self, name: str, **arguments: Any) -> tuple[Before, After]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 from tests.simulators.operations import operations_of_tools
+from tests.simulators.waiting import SOON
 
 from isthmus.errors import UpstreamUnavailable
 from isthmus.model import Answer, Call, Credential, Principal, UpstreamSnapshot
@@ -64,7 +65,7 @@ async def running(idle: float = 600.0, most: int = 200) -> AsyncIterator[World]:
     heard: list[UpstreamSnapshot] = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(world.upstream.run, heard.append)
-        with anyio.fail_after(5):
+        with anyio.fail_after(SOON):
             await world.upstream._listed.live.wait()  # type: ignore[attr-defined]
         yield world
         tasks.cancel_scope.cancel()
@@ -80,7 +81,7 @@ async def test_each_principal_has_one_connection_and_the_operator_his_own() -> N
 async def test_a_connection_that_nobody_uses_is_closed_and_made_again_when_it_is_wanted() -> None:
     async with running(idle=0.01) as world:
         await world.call(ALICE)
-        with anyio.fail_after(5):
+        with anyio.fail_after(SOON):
             await world.opened[0].closed.wait()
         assert await world.call(ALICE) == ["alice", 1]
 

@@ -24,6 +24,7 @@ from tests.simulators.mcp_server import (
     upstream_of,
 )
 from tests.simulators.stub_reader import ReadStub
+from tests.simulators.waiting import SOON
 
 from isthmus.coercion import coerced
 from isthmus.config.model import UpstreamConfig
@@ -324,6 +325,6 @@ async def test_the_official_server_of_either_era_lists_answers_and_changes(mode:
         assert review.value["messages"] == [{"role": "user", "content": "Review in a kind way: x = 1"}]
         with pytest.raises(NotFound):
             await invoke(upstream, snapshot, "resources/read", uri="note://missing")
-        with anyio.fail_after(30):
+        with anyio.fail_after(SOON):
             await invoke(upstream, snapshot, "learn")
             await watch.until(lambda now: {"up.resources.second", "up.prompts.second_review"} <= set(ids(now)))

@@ -1,8 +1,8 @@
 """An upstream against HTTP servers: the SDK's own, and simulated ones that misbehave."""
 
-import asyncio
 import base64
 import json
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,9 +11,11 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
 from pydantic import SecretStr
 from tests.simulators.http_upstream import Asked, Told, http_server
 from tests.simulators.mcp_server import SimulatedServer, invoke, running, text, tool
+from tests.simulators.waiting import SOON
 
 from isthmus.config.model import ApiKey, Auth, Basic, UpstreamConfig
 from isthmus.errors import NotFound, PermissionDenied, RateLimited, UpstreamError, UpstreamUnavailable
@@ -28,7 +30,7 @@ REAL = Path(__file__).parent.parent / "simulators" / "mcp_server_real.py"
 PATIENCE = Patience(connect=20, probe=5, settle=0, backoff=Backoff(first=3600, ceiling=3600))
 
 
-def over_http(origin: str, *, answer_bytes: int = 1_000_000, timeout: float = 5, **config: Any) -> McpUpstream:
+def over_http(origin: str, *, answer_bytes: int = 1_000_000, timeout: float = SOON, **config: Any) -> McpUpstream:
     return McpUpstream(
         UpstreamConfig(url=f"{origin}/mcp", timeout=timeout, **config),
         "web",
@@ -75,28 +77,15 @@ def refusing(status: int, body: bytes = b"", **headers: str) -> Callable[[Asked]
 @asynccontextmanager
 async def real_server(kind: str) -> AsyncIterator[str]:
     """The SDK's server in a process of its own; gives its URL."""
-    with anyio.fail_after(30):
-        port = await _free_port()
-        process = await anyio.open_process([sys.executable, str(REAL), kind, str(port)], stdout=None, stderr=None)
-        async with process:
-            try:
-                while True:
-                    try:
-                        await (await anyio.connect_tcp("127.0.0.1", port)).aclose()
-                        break
-                    except OSError:
-                        await anyio.sleep(0.05)
-                yield f"http://127.0.0.1:{port}/{'sse' if kind == 'sse' else 'mcp'}"
-            finally:
-                process.kill()
-
-
-async def _free_port() -> int:
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port: int = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    return port
+    process = await anyio.open_process([sys.executable, str(REAL), kind], stderr=None)
+    async with process:
+        try:
+            assert process.stdout
+            with anyio.fail_after(SOON):
+                port = await BufferedByteReceiveStream(process.stdout).receive_until(b"\n", 10)
+            yield f"http://127.0.0.1:{int(port)}/{'sse' if kind == 'sse' else 'mcp'}"
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("kind", ["http", "sse"])
@@ -235,9 +224,11 @@ async def test_a_connection_that_breaks_during_a_call_fails_that_call_only() -> 
 
 
 async def test_nothing_listens_there() -> None:
-    port = await _free_port()
-    async with running(over_http(f"http://127.0.0.1:{port}")) as watch:
-        assert f"http://127.0.0.1:{port} cannot be reached" in (await watch.failed()).problem
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        async with running(over_http(f"http://127.0.0.1:{port}")) as watch:
+            assert f"http://127.0.0.1:{port} cannot be reached" in (await watch.failed()).problem
 
 
 async def test_an_answer_over_the_limit_fails_its_call_only() -> None:
@@ -272,11 +263,11 @@ async def test_a_stream_without_end_ends_with_the_calls_time() -> None:
 
     web = Web(SimulatedServer([tool("t")]))
     async with http_server(web) as origin:
-        upstream = over_http(origin, timeout=0.3)
+        upstream = over_http(origin, timeout=0.5)
         async with running(upstream) as watch:
             snapshot = await watch.ready()
             web.special = on_call(lambda _: Told(200, drip(), "text/event-stream"))
-            with pytest.raises(UpstreamUnavailable, match=r"did not answer within 0\.3 s"):
+            with pytest.raises(UpstreamUnavailable, match=r"did not answer within 0\.5 s"):
                 await invoke(upstream, snapshot, "t")
     assert UpstreamState.FAILED not in [state.state for state in watch.snapshots]
 

@@ -7,6 +7,7 @@ import anyio
 import pytest
 from tests.simulators.mcp_server import (
     EAGER,
+    HASTY,
     SILENCE,
     UNKNOWN,
     Error,
@@ -92,10 +93,10 @@ async def test_arguments_that_would_end_the_session_are_refused_with_their_place
 
 async def test_a_call_that_is_not_answered_ends_in_time_and_is_cancelled_at_the_server() -> None:
     server = SimulatedServer([tool("hang")], lambda *_: SILENCE)
-    upstream = upstream_of(server, timeout=0.05)
+    upstream = upstream_of(server, timeout=0.5)
     async with running(upstream) as watch:
         snapshot = await watch.ready()
-        with pytest.raises(UpstreamUnavailable, match=r"up\.hang did not answer within 0\.05 s"):
+        with pytest.raises(UpstreamUnavailable, match=r"up\.hang did not answer within 0\.5 s"):
             await invoke(upstream, snapshot, "hang")
         cancelled = await server.until("notifications/cancelled")
     assert cancelled["params"]["requestId"] == (await server.until("tools/call"))["id"]
@@ -238,7 +239,7 @@ async def test_attempts_are_spaced_by_the_backoff() -> None:
 async def test_a_server_silent_on_what_it_does_not_know_is_asked_once_in_its_life() -> None:
     server = SimulatedServer([tool("t")])
     server.replies["server/discover"] = lambda _: SILENCE
-    async with running(upstream_of(server)) as watch:
+    async with running(upstream_of(server, patience=HASTY)) as watch:
         await watch.ready()
         server.hang_up()
         await watch.ready(2)
@@ -279,7 +280,7 @@ async def test_a_slow_server_of_the_new_protocol_is_not_taken_for_an_old_one() -
     server.replies["initialize"] = lambda _: Error(
         -32022, "Unsupported", {"supported": ["2026-07-28"], "requested": ""}
     )
-    upstream = upstream_of(server)
+    upstream = upstream_of(server, patience=HASTY)
     async with running(upstream) as watch:
         snapshot = await watch.ready()
         await invoke(upstream, snapshot, "t")
