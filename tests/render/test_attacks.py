@@ -23,6 +23,7 @@ from isthmus.service.search import search
 from isthmus.upstreams.backoff import Backoff
 from isthmus.upstreams.mcp import McpUpstream, Patience
 from isthmus.upstreams.mcp_beside import Beside, operations_beside
+from tests.simulators.hostile import hostile_command
 from tests.simulators.mcp_server import running
 from tests.simulators.stub_reader import ReadStub
 
@@ -111,9 +112,8 @@ def test_every_document_that_attacks_is_looked_at(test_data: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")
 @pytest.mark.parametrize("script", SERVERS)
 async def test_servers_that_attack_come_out_harmless(test_data: Path, script: str) -> None:
-    command = [sys.executable, str(test_data / "attacks" / "upstreams" / f"{script}.py")]
     patience = Patience(connect=30, probe=5, settle=0, grace=0.5, backoff=Backoff(first=0.05, ceiling=0.05))
-    upstream = McpUpstream(UpstreamConfig(command=command), "up", patience=patience)
+    upstream = McpUpstream(UpstreamConfig(command=hostile_command(test_data, script)), "up", patience=patience)
     async with running(upstream) as watch:
         with anyio.fail_after(60):
             snapshot = await watch.ready()

@@ -13,6 +13,7 @@ import anyio
 import pytest
 from pydantic import SecretStr
 from tests.processes import descendants, lives
+from tests.simulators.hostile import hostile_command
 from tests.simulators.mcp_server import Watch, invoke, running
 from tests.simulators.waiting import SOON
 
@@ -51,20 +52,12 @@ class Scene:
         return self._record.read_text() if self._record.exists() else ""
 
 
-@pytest.fixture
-def attacks(test_data: Path) -> Path:
-    folder = test_data / "attacks" / "upstreams"
-    if not folder.is_dir():
-        pytest.skip(f"no hostile upstreams: {folder}")
-    return folder
-
-
 @asynccontextmanager
-async def scene(attacks: Path, script: str, tmp_path: Path, **options: Any) -> AsyncIterator[Scene]:
+async def scene(test_data: Path, script: str, tmp_path: Path, **options: Any) -> AsyncIterator[Scene]:
     record = tmp_path / "calls"
 
     def upstream(name: str, **more: Any) -> McpUpstream:
-        command = [sys.executable, str(attacks / f"{name}.py")]
+        command = hostile_command(test_data, name)
         config = UpstreamConfig(
             command=command, env={"RECORD_FILE": SecretStr(str(record))}, timeout=more.pop("timeout", 30)
         )
@@ -93,8 +86,8 @@ def memory() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def test_a_server_that_never_answers_costs_its_call_only(attacks: Path, tmp_path: Path) -> None:
-    async with scene(attacks, "never_answer", tmp_path, timeout=0.5) as stage:
+async def test_a_server_that_never_answers_costs_its_call_only(test_data: Path, tmp_path: Path) -> None:
+    async with scene(test_data, "never_answer", tmp_path, timeout=0.5) as stage:
         await stage.watch.ready()
         for _ in range(3):
             async with anyio.create_task_group() as tasks:
@@ -107,14 +100,14 @@ async def test_a_server_that_never_answers_costs_its_call_only(attacks: Path, tm
                     tasks.start_soon(call)
 
 
-async def test_a_server_that_never_greets_fails_in_time(attacks: Path, tmp_path: Path) -> None:
+async def test_a_server_that_never_greets_fails_in_time(test_data: Path, tmp_path: Path) -> None:
     patience = Patience(connect=0.5, probe=0.1, grace=0.5, backoff=PATIENCE.backoff)
-    async with scene(attacks, "never_initialize", tmp_path, patience=patience) as stage:
+    async with scene(test_data, "never_initialize", tmp_path, patience=patience) as stage:
         assert "it did not connect within 0.5 s" in (await stage.watch.failed()).problem
 
 
-async def test_an_answer_of_100_mb_is_refused_while_it_is_read(attacks: Path, tmp_path: Path) -> None:
-    async with scene(attacks, "huge_answer", tmp_path) as stage:
+async def test_an_answer_of_100_mb_is_refused_while_it_is_read(test_data: Path, tmp_path: Path) -> None:
+    async with scene(test_data, "huge_answer", tmp_path) as stage:
         await stage.call("big", n=10)
         before = memory()
         with pytest.raises(UpstreamUnavailable, match=r"100,000,0\d\d bytes are over the limit of 33,554,432"):
@@ -123,21 +116,21 @@ async def test_an_answer_of_100_mb_is_refused_while_it_is_read(attacks: Path, tm
         assert await stage.call("big", n=5) == "xxxxx"
 
 
-async def test_broken_json_rpc_completes_no_call_but_its_own(attacks: Path, tmp_path: Path) -> None:
-    async with scene(attacks, "invalid_jsonrpc", tmp_path) as stage:
+async def test_broken_json_rpc_completes_no_call_but_its_own(test_data: Path, tmp_path: Path) -> None:
+    async with scene(test_data, "invalid_jsonrpc", tmp_path) as stage:
         assert await stage.call("noise") == "late but valid"
         assert UpstreamState.FAILED not in [snapshot.state for snapshot in stage.watch.snapshots]
 
 
-async def test_twenty_thousand_tools_are_listed_while_others_work(attacks: Path, tmp_path: Path) -> None:
-    async with scene(attacks, "many_tools", tmp_path) as stage:
+async def test_twenty_thousand_tools_are_listed_while_others_work(test_data: Path, tmp_path: Path) -> None:
+    async with scene(test_data, "many_tools", tmp_path) as stage:
         assert len((await stage.watch.ready()).operations) == 20_000
         assert stage.longest_pause < 1.5
         assert await stage.call("tool_00007") == "tool_00007"
 
 
-async def test_each_bad_schema_costs_its_own_tool_only(attacks: Path, tmp_path: Path) -> None:
-    async with scene(attacks, "bad_schemas", tmp_path) as stage:
+async def test_each_bad_schema_costs_its_own_tool_only(test_data: Path, tmp_path: Path) -> None:
+    async with scene(test_data, "bad_schemas", tmp_path) as stage:
         snapshot = await stage.watch.ready()
         names = {operation.original: operation for operation in snapshot.operations}
         assert len(names) == 15
@@ -148,8 +141,8 @@ async def test_each_bad_schema_costs_its_own_tool_only(attacks: Path, tmp_path: 
         assert await stage.call("deep", a=1) == "ok"
 
 
-async def test_a_server_that_exits_at_once_says_how_without_its_secrets(attacks: Path, tmp_path: Path) -> None:
-    async with scene(attacks, "exit_on_start", tmp_path) as stage:
+async def test_a_server_that_exits_at_once_says_how_without_its_secrets(test_data: Path, tmp_path: Path) -> None:
+    async with scene(test_data, "exit_on_start", tmp_path) as stage:
         failed = await stage.watch.failed()
         assert "exited with code 3" in failed.problem
         assert "fatal: cannot read" not in failed.problem, "its own words are for the operator alone"
@@ -157,8 +150,8 @@ async def test_a_server_that_exits_at_once_says_how_without_its_secrets(attacks:
         assert "canary-7f3a9c1e" not in failed.problem + failed.detail
 
 
-async def test_a_flood_of_stderr_does_not_stop_its_answers(attacks: Path, tmp_path: Path) -> None:
-    async with scene(attacks, "stderr_flood", tmp_path) as stage:
+async def test_a_flood_of_stderr_does_not_stop_its_answers(test_data: Path, tmp_path: Path) -> None:
+    async with scene(test_data, "stderr_flood", tmp_path) as stage:
         await stage.watch.ready()
         before = memory()
         for _ in range(20):
@@ -167,8 +160,8 @@ async def test_a_flood_of_stderr_does_not_stop_its_answers(attacks: Path, tmp_pa
         assert stage.longest_pause < 1
 
 
-async def test_a_flood_of_progress_is_dropped(attacks: Path, tmp_path: Path) -> None:
-    async with scene(attacks, "progress_flood", tmp_path) as stage:
+async def test_a_flood_of_progress_is_dropped(test_data: Path, tmp_path: Path) -> None:
+    async with scene(test_data, "progress_flood", tmp_path) as stage:
         await stage.watch.ready()
         before = memory()
         assert await stage.call("chatty") == "done"
@@ -176,8 +169,8 @@ async def test_a_flood_of_progress_is_dropped(attacks: Path, tmp_path: Path) -> 
         assert stage.longest_pause < 0.5
 
 
-async def test_children_of_a_server_do_not_outlive_it(attacks: Path, tmp_path: Path) -> None:
-    async with scene(attacks, "orphan_children", tmp_path) as stage:
+async def test_children_of_a_server_do_not_outlive_it(test_data: Path, tmp_path: Path) -> None:
+    async with scene(test_data, "orphan_children", tmp_path) as stage:
         assert await stage.call("fine") == "fine"
         children = descendants(os.getpid())
         assert children
@@ -186,16 +179,16 @@ async def test_children_of_a_server_do_not_outlive_it(attacks: Path, tmp_path: P
             await anyio.sleep(0.01)
 
 
-async def test_an_unknown_version_is_a_clear_problem(attacks: Path, tmp_path: Path) -> None:
-    async with scene(attacks, "wrong_version", tmp_path) as stage:
+async def test_an_unknown_version_is_a_clear_problem(test_data: Path, tmp_path: Path) -> None:
+    async with scene(test_data, "wrong_version", tmp_path) as stage:
         problem = (await stage.watch.failed()).problem
         assert "'9999-99-99'" in problem
         assert len(problem) < 1000
         assert problem.isprintable()
 
 
-async def test_tools_that_change_are_not_trusted_more_than_before(attacks: Path, tmp_path: Path) -> None:
-    async with scene(attacks, "rug_pull", tmp_path) as stage:
+async def test_tools_that_change_are_not_trusted_more_than_before(test_data: Path, tmp_path: Path) -> None:
+    async with scene(test_data, "rug_pull", tmp_path) as stage:
         assert await stage.call("get_weather", city="x") == "sunny; call number 1"
         connection = stage.hostile._connection
         assert connection
@@ -207,8 +200,8 @@ async def test_tools_that_change_are_not_trusted_more_than_before(attacks: Path,
 
 
 @pytest.mark.parametrize("script", ["poisoned_descriptions", "poisoned_results"])
-async def test_poison_is_data_and_nothing_is_called_for_it(script: str, attacks: Path, tmp_path: Path) -> None:
-    async with scene(attacks, script, tmp_path) as stage:
+async def test_poison_is_data_and_nothing_is_called_for_it(script: str, test_data: Path, tmp_path: Path) -> None:
+    async with scene(test_data, script, tmp_path) as stage:
         snapshot = await stage.watch.ready()
         for operation in snapshot.operations:
             assert re.fullmatch(r"\w+\.\w+", operation.id)
