@@ -2,9 +2,11 @@
 
 Format, lint, types, tests; all of them run, and the exit code is that of the first that failed. Where the interpreter
 that runs this has not all that is needed, `.venv` is made beside the sources, once, and brought up to date when the
-requirements or what the component is made of have changed. Only the standard library is used here.
+requirements or what the component is made of have changed; for a second version of Python one is made beside that one
+(`.venv-3.13`). Only the standard library is used here.
 
     python3 -m tests                    everything
+    python3.13 -m tests                 the same on that Python
     python3 -m tests --fast             without the tests that are marked slow
     python3 -m tests -k loader -x       other arguments go to pytest
     python3 -m tests --cov              with the lines that the tests reach; it takes twice as long
@@ -25,7 +27,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
+
+
+def place(root: Path, python: tuple[int, ...]) -> Path:
+    """Where the environment of a version of Python is: `.venv`, or one of its own where that is another version's."""
+    mine, file = ".".join(map(str, python[:2])), root / ".venv" / "pyvenv.cfg"
+    said = (
+        dict(line.split(" = ", 1) for line in file.read_text().splitlines() if " = " in line) if file.exists() else {}
+    )
+    made = said.get("version_info") or said.get("version") or mine
+    return root / (".venv" if made.split(".")[:2] == mine.split(".") else f".venv-{mine}")
+
+
+VENV = place(ROOT, sys.version_info[:3])
 STAMP = VENV / "isthmus.stamp"
 TYPED = ("server/isthmus", "wasm_runtime/isthmus_sandbox", "wasm_runtime/guest")
 

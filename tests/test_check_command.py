@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.__main__ import Result, Stage, closing, requirements, run, stages
+from tests.__main__ import Result, Stage, closing, place, requirements, run, stages
 
 PYTHON = Path(sys.executable)
 
@@ -39,3 +39,20 @@ def test_each_stage_has_a_closing_line() -> None:
 def test_what_an_extra_asks_for_is_counted_only_with_it() -> None:
     assert "hypothesis" not in requirements("pytest", extras=())
     assert "hypothesis" in requirements("pytest", extras=("dev",))
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (None, ".venv"),
+        ("home = /usr/bin\nversion = 3.13.0\n", ".venv"),
+        ("home = /usr/bin\nversion = 3.11.7\n", ".venv-3.13"),
+        ("version = 20.26.2\nversion_info = 3.13.0.final.0\n", ".venv"),
+        ("version = 20.26.2\nversion_info = 3.1.3.final.0\n", ".venv-3.13"),
+    ],
+)
+def test_a_second_version_of_python_has_an_environment_of_its_own(tmp_path: Path, made: str | None, name: str) -> None:
+    if made is not None:
+        (tmp_path / ".venv").mkdir()
+        (tmp_path / ".venv" / "pyvenv.cfg").write_text(made)
+    assert place(tmp_path, (3, 13, 1)) == tmp_path / name
