@@ -249,6 +249,10 @@ class Tokens(Protocol):
         """
         ...
 
+    async def changed(self) -> None:
+        """Return once there may be one where there was none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Credential:

@@ -82,7 +82,7 @@ def test_a_configuration_that_is_there_is_not_replaced_unasked(home: Path, capsy
         (["import", "vscode"], ["there is no server", "Code/User/mcp.json", "isthmus init"]),
         (["import", "nowhere.json"], ["there is no server", "nowhere.json"]),
         (["import", "broken.json"], ["broken.json", "not plain JSON", "comments"]),
-        (["import", "odd.json"], ["odd.json:1", "oauth", "bearer"]),
+        (["import", "odd.json"], ["odd.json:1", "envFile", "env"]),
     ],
 )
 def test_what_cannot_be_taken_over_is_told_with_its_place(
@@ -91,7 +91,7 @@ def test_what_cannot_be_taken_over_is_told_with_its_place(
     written(of("cursor", home), {"files": FILES})
     written(of("claude-desktop", home), {"tracker": TRACKER})
     Path("broken.json").write_text("{// a comment\n}")
-    Path("odd.json").write_text('{"servers": {"a": {"url": "https://a.example/mcp", "oauth": {}}}}')
+    Path("odd.json").write_text('{"servers": {"a": {"command": "a", "envFile": ".env"}}}')
     assert main(arguments) == 2
     told = capsys.readouterr().err
     assert [word for word in words if word not in told] == []

@@ -86,7 +86,11 @@ def test_an_upstream_may_be_called_servers(loaded: Load) -> None:
         ("mcpServers: {x: {type: websocket, url: 'https://e'}}", "mcpServers.x.type: an unknown type of server"),
         ("mcpServers: {x: {command: y, envFile: .env}}", "envFile is not taken over from other clients"),
         ("mcpServers: {x: {command: y, disabledTools: [a]}}", "name them in policy.deny"),
-        ("mcpServers: {x: {url: 'https://e', oauth: {}}}", "this version knows no OAuth login"),
+        ("mcpServers: {x: {url: 'https://e', oauth: yes please}}", "a mapping is wanted, and this is text"),
+        (
+            "mcpServers: {x: {url: 'https://e', oauth: {}, headers: {A: b}}}",
+            "'oauth' stands here, and other credentials",
+        ),
         ("mcpServers: {x: {command: y, env: {A: '${input:a}'}}}", "VS Code asks its user for an ${input:...}"),
         (
             "mcpServers: {x: {url: 'https://e', headers: {A: b}, auth: {headers: {C: d}}}}",

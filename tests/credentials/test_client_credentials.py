@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from isthmus.compose.access import access_tokens
-from isthmus.config.model import OAuth2, UpstreamConfig
+from isthmus.config.model import Configuration, OAuth2, UpstreamConfig
 from isthmus.credentials.client_credentials import ANSWER_BYTES, ClientCredentials
 from isthmus.credentials.static import StaticCredentials
 from isthmus.errors import ConfigurationError, PermissionDenied, UpstreamError, UpstreamUnavailable
@@ -124,7 +124,7 @@ async def test_an_answer_without_a_token_is_told_and_bounded(told: Any, kind: ty
 async def test_a_server_that_is_not_there_is_told() -> None:
     async with authorizing() as server:
         client = Client(server)
-    with pytest.raises(UpstreamUnavailable, match="api: no access token from"):
+    with pytest.raises(UpstreamUnavailable, match="no access token from"):
         await client.tokens.token()
 
 
@@ -151,8 +151,9 @@ async def service(server: AuthorizationServer, tmp_path: Path) -> AsyncIterator[
         config = UpstreamConfig.model_validate(
             {"openapi": str(tmp_path / "document.json"), "base_url": origin, "auth": auth}
         )
-        redactor = Redactor()
-        credentials = StaticCredentials({"api": config}, access_tokens({"api": config}, redactor))
+        redactor, configs = Redactor(), {"api": config}
+        tokens = access_tokens(Configuration(upstreams=configs), tmp_path, redactor)
+        credentials = StaticCredentials(configs, tokens)
         upstream, ready = HttpUpstream("api", config), anyio.Event()
         snapshots: list[UpstreamSnapshot] = []
 
@@ -220,7 +221,7 @@ async def test_each_principal_has_a_client_of_his_own() -> None:
 
     said = {"url": "https://x.example/mcp", "auth": own("operator"), "auth_for": {"alice": own("alice")}}
     configs = {"x": UpstreamConfig.model_validate(said)}
-    source = access_tokens(configs, Redactor())
+    source = access_tokens(Configuration(upstreams=configs), Path(), Redactor())
     credentials = StaticCredentials(configs, source)
     of_alice, of_operator = source("x", "alice"), source("x", "local")
     assert None is not of_alice is not of_operator is not None

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+import httpx2
+
 from tests.simulators.http_upstream import Asked, Told, http_server
 from tests.simulators.mcp_server import SimulatedServer, tool
 
@@ -35,14 +37,14 @@ class AuthorizationServer:
     metadata: dict[str, Any] = field(default_factory=dict)  # in place of, or beside, what it says; None takes away
     granted: dict[str, Any] = field(default_factory=dict)  # the same of its answers with a token
     told: dict[str, Callable[[Asked], Told]] = field(default_factory=dict)  # answers of paths
-    heard: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    heard: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     clients: dict[str, dict[str, Any]] = field(default_factory=dict)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     refreshable: set[str] = field(default_factory=set)
     counting: set[str] = field(default_factory=set)  # access tokens that are accepted
     made: int = 0
 
-    def asked(self, path: str) -> list[dict[str, str]]:
+    def asked(self, path: str) -> list[dict[str, Any]]:
         """The parameters of each request for a path."""
         return [parameters for each, parameters in self.heard if each == path]
 
@@ -169,6 +171,8 @@ class Protected:
     origin: str = ""
     resource: dict[str, Any] = field(default_factory=dict)
     came: list[Asked] = field(default_factory=list)
+    lenient: bool = False  # whether it refuses calls alone
+    moved: Callable[[Asked], Told] | None = None  # the answer in place of all others
 
     async def __call__(self, asked: Asked) -> Told:
         """Answer as a server does."""
@@ -176,9 +180,13 @@ class Protected:
         if asked.path == "/.well-known/oauth-protected-resource/mcp":
             said = {"resource": f"{self.origin}/mcp", "authorization_servers": [self.server.origin], **self.resource}
             return answer(_without(said))
+        if self.moved is not None:
+            return self.moved(asked)
         if asked.path != "/mcp":
             return Told(404)
-        if asked.headers.get("authorization", "").removeprefix("Bearer ") not in self.server.counting:
+        if asked.headers.get("authorization", "").removeprefix("Bearer ") not in self.server.counting and not (
+            self.lenient and b"tools/call" not in asked.body
+        ):
             metadata = f"{self.origin}/.well-known/oauth-protected-resource/mcp"
             return Told(401, headers={"WWW-Authenticate": f'Bearer resource_metadata="{metadata}", scope="read"'})
         if asked.method != "POST":
@@ -199,3 +207,30 @@ async def protecting(server: AuthorizationServer, **settings: Any) -> AsyncItera
     protected = Protected(server, **settings)
     async with http_server(protected) as protected.origin:
         yield protected
+
+
+@dataclass
+class Browser:
+    """A person who agrees at once; `changes` are made to the parameters of the address that the browser ends at."""
+
+    changes: dict[str, str | None] = field(default_factory=dict)
+    visited: list[str] = field(default_factory=list)
+    expects: str = ""
+
+    async def visit(self, address: str, state: str) -> None:
+        """Be sent there."""
+        self.visited.append(address)
+        self.expects = state
+
+    async def answer(self) -> str:
+        """Where the browser ends."""
+        async with httpx2.AsyncClient() as client:
+            location = (await client.get(self.visited[-1])).headers["location"]
+        address, _, query = location.partition("?")
+        given = {**dict(parse_qsl(query)), **self.changes}
+        return f"{address}?{urlencode({key: value for key, value in given.items() if value is not None})}"
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """The parameters of the address that it was sent to."""
+        return dict(parse_qsl(urlsplit(self.visited[-1]).query))

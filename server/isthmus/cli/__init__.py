@@ -21,6 +21,8 @@ from isthmus.errors import IsthmusError
 COMMANDS: Mapping[str, str] = {
     "demo": "see all of it at work, on embedded services, without set-up",
     "serve": "be an MCP server on stdin and stdout, or over HTTP",
+    "login": "log in to an MCP server with a browser, for an upstream with auth: oauth",
+    "logout": "end such a login",
     "token": "make a token with which somebody may use `serve --http`",
     "init": "write an isthmus.yaml to begin with",
     "import": "write an isthmus.yaml with the MCP servers that another client has",

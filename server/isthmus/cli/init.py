@@ -33,7 +33,7 @@ TAIL = """\
   # github:
   #   openapi: https://example.com/api.github.com.json
   #   base_url: https://api.github.com       # where the document does not say it
-  #   auth: {bearer: "${GITHUB_TOKEN}"}      # or basic, api_key, headers, schemes
+  #   auth: {bearer: "${GITHUB_TOKEN}"}      # or basic, api_key, headers, schemes, oauth2
   #   allow: [read, write]                   # default: what policy.allow says
   #   only: ["issues.*", "pulls.*"]          # the operations that exist for programs; default: all
 
@@ -48,7 +48,7 @@ TAIL = """\
   #
   # tracker:
   #   url: https://mcp.example.com/mcp
-  #   auth: {bearer: "${TRACKER_TOKEN}"}
+  #   auth: oauth                            # you log in: `isthmus login`; or {bearer: "${TRACKER_TOKEN}"}, or others
   #   believe: true                          # take its own word for which of its tools only read, now and later
 
 # What programs may do, where an upstream does not say: read, write, destructive. A GET is a read; a tool of an MCP

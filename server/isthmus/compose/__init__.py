@@ -1,5 +1,6 @@
 """The composition root: an application from a configuration, and what others need of one without it."""
 
+from isthmus.compose.access import login_file
 from isthmus.compose.application import LOCAL, Application
 from isthmus.compose.assembly import APPROVALS, application, bounds_of
 from isthmus.compose.configured import (
@@ -10,6 +11,7 @@ from isthmus.compose.configured import (
     read_lock,
     redactor_of,
     skill_folders,
+    untrusted_logs_off,
 )
 from isthmus.compose.identification import identification
 from isthmus.compose.listing import listed, listed_whole
@@ -27,9 +29,11 @@ __all__ = [
     "listed",
     "listed_whole",
     "lock_path",
+    "login_file",
     "policy_of",
     "read_lock",
     "records",
     "redactor_of",
     "skill_folders",
+    "untrusted_logs_off",
 ]

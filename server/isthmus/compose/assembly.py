@@ -7,7 +7,6 @@ goes on answering.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import secrets
 import sys
@@ -25,13 +24,13 @@ from isthmus.audit import Listed
 from isthmus.compose.access import access_tokens
 from isthmus.compose.application import Application
 from isthmus.compose.configured import (
-    UNTRUSTED_LOGS,
     data_of,
     holding_of,
     policy_of,
     pool_settings,
     redactor_of,
     skill_folders,
+    untrusted_logs_off,
     upstream_of,
 )
 from isthmus.config.model import Configuration, Limits
@@ -141,11 +140,10 @@ def _assembled(
     from isthmus.validation import Validation
     from isthmus_sandbox.pool import Pool
 
-    for name in UNTRUSTED_LOGS:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    untrusted_logs_off()
     data, limits, kept = data_of(configuration, base), configuration.limits, configuration.journal
     policy, redactor, validation = policy_of(configuration), redactor_of(configuration), Validation()
-    files, tokens = CatalogFiles(data / "catalogs", log), access_tokens(configuration.upstreams, redactor)
+    files, tokens = CatalogFiles(data / "catalogs", log), access_tokens(configuration, base, redactor)
     upstreams = {
         name: instead.get(name) or upstream_of(name, config, configuration, base, validation, tokens, files)
         for name, config in configuration.upstreams.items()

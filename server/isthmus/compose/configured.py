@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 
 UNTRUSTED_LOGS = ("httpx2", "httpcore2", "mcp.client", "client")
 """Loggers of libraries that repeat what upstreams sent, and URLs with the keys in them. The upstreams tell the rest."""
+
+
+def untrusted_logs_off() -> None:
+    """Have those loggers say nothing, whatever the host has set up."""
+    for name in UNTRUSTED_LOGS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def data_of(configuration: Configuration, base: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import anyio
 
 from isthmus.compose.access import access_tokens
-from isthmus.compose.configured import UNTRUSTED_LOGS, policy_of, redactor_of, upstream_of
+from isthmus.compose.configured import policy_of, redactor_of, untrusted_logs_off, upstream_of
 from isthmus.config.model import Configuration, UpstreamConfig
 from isthmus.model import Operation, UpstreamSnapshot, UpstreamState
 from isthmus.policy import Policy
@@ -34,9 +33,8 @@ async def listed_whole(configuration: Configuration, *, base: Path, seconds: flo
 
     policy, validation = policy_of(configuration), Validation()
     redactor = redactor_of(configuration)
-    tokens, clean = access_tokens(configuration.upstreams, redactor), Cleaning(redactor)
-    for name in UNTRUSTED_LOGS:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    tokens, clean = access_tokens(configuration, base, redactor), Cleaning(redactor)
+    untrusted_logs_off()
     found: dict[str, UpstreamSnapshot] = {}
 
     async def settle(name: str, config: UpstreamConfig) -> None:

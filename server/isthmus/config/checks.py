@@ -97,10 +97,15 @@ def _check_upstream(node: Node, findings: Findings) -> None:
     for key in ("url", "base_url"):
         if key in entries:
             _check_url(entries[key], findings)
-    for auth in (entries.get("auth"), *(entries["auth_for"].entries.values() if "auth_for" in entries else ())):
+    theirs = entries["auth_for"].entries.values() if "auth_for" in entries else ()
+    for auth in (entries.get("auth"), *theirs):
         _check_auth(auth, entries, findings)
-        if auth is not None and (oauth2 := auth.entries.get("oauth2")) is not None:
-            _check_oauth2(oauth2, auth, findings)
+        if auth is not None:
+            _check_tokens(auth, entries, findings)
+    for auth in theirs:
+        if auth.value == "oauth" or "oauth" in auth.entries:
+            problem = "`isthmus login` logs in whoever runs it, and nobody else"
+            findings.fault(auth.place, problem, "give this principal a credential of another kind, as bearer: ${TOKEN}")
     _check_env(entries, findings)
     _check_command(entries, findings)
 
@@ -129,7 +134,7 @@ def _check_url(node: Node, findings: Findings) -> None:
 def _check_auth(auth: Node | None, entries: Mapping[str, Node], findings: Findings) -> None:
     if auth is None or auth.value in (None, {}):
         return
-    if isinstance(auth.value, str):
+    if isinstance(auth.value, str) and auth.value != "oauth":
         findings.fault(auth.place, *_auth_word(auth.value))
     for name, value in (auth.entries.get("headers") or replace(auth, value={})).entries.items():
         if not _HEADER.fullmatch(name):
@@ -149,26 +154,31 @@ def _check_auth(auth: Node | None, entries: Mapping[str, Node], findings: Findin
             findings.fault(entries[key].place, problem, "use https; http is for this machine only")
 
 
-def _check_oauth2(oauth2: Node, auth: Node, findings: Findings) -> None:
-    """The secret goes where tokens are had, an address like any other; and a token has its place for itself."""
-    if (url := oauth2.entries.get("token_url")) is not None:
+def _check_tokens(auth: Node, entries: Mapping[str, Node], findings: Findings) -> None:
+    """A secret goes where tokens are had, an address like any other; and a token has its place for itself."""
+    found = [kind for kind in ("oauth", "oauth2", "bearer", "basic") if kind in auth.entries]
+    for kind in found[1:] if "oauth" in found or "oauth2" in found else ():
+        problem = f"{kind!r} stands beside {found[0]!r}, and both want the header Authorization"
+        findings.fault(auth.entries[kind].place, problem, "remove one of them")
+    if "oauth" in auth.entries and "url" not in entries:
+        remedy = "use oauth2 (client credentials), or give a token, as bearer: ${TOKEN}"
+        findings.fault(auth.entries["oauth"].place, "only MCP servers over HTTP tell how to log in", remedy)
+    url = auth.entries["oauth2"].entries.get("token_url") if "oauth2" in auth.entries else None
+    if url is not None:
         _check_url(url, findings)
         if _is_exposed(str(url.value)):
             problem = "the secret would travel over plain http, readable by all between"
             findings.fault(url.place, problem, "use https; http is for this machine only")
-    for other in ("bearer", "basic"):
-        if other in auth.entries:
-            problem = f"{other!r} stands beside 'oauth2', and both want the header Authorization"
-            findings.fault(auth.entries[other].place, problem, "remove one of them")
 
 
 def _auth_word(word: str) -> tuple[str, str]:
     if word == "passthrough":
         remedy = "give this upstream a credential of its own, as auth: {bearer: ${TOKEN}}"
         return "a client's token is never passed on: the MCP specification forbids it", remedy
-    if word == "oauth":
-        return "this version knows no OAuth login", "give a token, as auth: {bearer: ${TOKEN}}"
-    return "a mapping is wanted, and this is text", "write auth: {bearer: ${TOKEN}}, or basic, api_key, headers, oauth2"
+    return (
+        "a mapping is wanted, and this is text",
+        "write auth: {bearer: ${TOKEN}}, or another kind; or auth: oauth",
+    )
 
 
 def _is_exposed(url: str) -> bool:

@@ -36,7 +36,6 @@ TYPES: Mapping[str, str] = {
 _HARMLESS = frozenset({"alwaysAllow", "alwaysLoad", "autoApprove", "dev", "gallery", "version"})
 _REFUSED = {
     "envFile": "list the variables under 'env', as NAME: ${NAME}",
-    "oauth": "this version knows no OAuth login: give a token under auth, as bearer: ${TOKEN}",
     "disabledTools": "name them in policy.deny, as 'upstream.operation'",
     "excludeTools": "name them in policy.deny, as 'upstream.operation'",
     "includeTools": "name them under 'only'",
@@ -142,6 +141,7 @@ def _entry(node: Node, findings: Findings) -> Node:
     _take_type(entries, findings)
     _take_command(entries, findings)
     _take_headers(entries, findings)
+    _take_login(entries, findings)
     return node.with_entries(entries)
 
 
@@ -190,6 +190,25 @@ def _take_headers(entries: dict[str, Node], findings: Findings) -> None:
         findings.fault(headers.place, "'headers' stands here and under 'auth' too", "keep those under 'auth'")
     elif isinstance(auth.value, Mapping):
         entries["auth"] = auth.with_entries({**auth.entries, "headers": headers})
+
+
+_LOGIN = {"clientId": "client_id", "callbackPort": "port"}
+"""What Claude Code writes under `oauth`, in our words."""
+
+
+def _take_login(entries: dict[str, Node], findings: Findings) -> None:
+    """`auth: oauth` as a mapping, and the `oauth` of other clients as a part of `auth`."""
+    auth, theirs = entries.get("auth"), entries.pop("oauth", None)
+    if theirs is not None and auth is not None:
+        findings.fault(theirs.place, "'oauth' stands here, and other credentials too", "keep one of them")
+    elif auth is not None and auth.value == "oauth":
+        entries["auth"] = auth.with_entries({"oauth": Node({}, auth.place.below("oauth"))})
+    elif theirs is not None:
+        for key in theirs.entries.keys() - _LOGIN.keys():
+            findings.remark(theirs.entries[key].place, "a key of another client, ignored")
+        said = {_LOGIN[key]: node for key, node in theirs.entries.items() if key in _LOGIN}
+        login = theirs.with_entries(said) if isinstance(theirs.value, Mapping) else theirs
+        entries["auth"] = Node({"oauth": login}, theirs.place)
 
 
 GLOBS = ("deny", "allow_operations", "approve_operations")

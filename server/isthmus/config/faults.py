@@ -131,7 +131,7 @@ def may_show(path: Path) -> bool:
     *above, key = path
     if isinstance(key, int) or not SECRET_SECTIONS.intersection(above):
         return True
-    return bool((_WORD_KEY if above[-1] in ("auth", "oauth2") else _NAME_KEY).fullmatch(key))
+    return bool((_WORD_KEY if above[-1] in ("auth", "oauth", "oauth2") else _NAME_KEY).fullmatch(key))
 
 
 def quoted(text: str) -> str:

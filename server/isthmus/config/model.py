@@ -37,6 +37,23 @@ class Basic(_Closed):
     password: SecretStr = Field(description="Best as ${NAME}, which is taken from the environment.")
 
 
+class OAuth(_Closed):
+    """A login with a browser, by `isthmus login`. Most servers need nothing here: write `auth: oauth`."""
+
+    client_id: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A client registered by hand, where servers register none by themselves.",
+    )
+    client_secret: SecretStr | None = Field(default=None, description="Its secret, if it has one; best as ${NAME}.")
+    port: int | None = Field(
+        default=None,
+        ge=1024,
+        le=65_535,
+        description="The port of http://127.0.0.1:PORT/callback, where that address was registered. By default, any.",
+    )
+
+
 class OAuth2(_Closed):
     """An access token by the grant 'client credentials': for machines, without a person."""
 
@@ -59,6 +76,7 @@ class Auth(_Closed):
         default={}, description="Credentials by the name of a security scheme in the OpenAPI document."
     )
     oauth2: OAuth2 | None = None
+    oauth: OAuth | None = None
 
 
 class UpstreamConfig(_Closed):

@@ -49,6 +49,14 @@ def _accept_other_spellings(upstream: dict[str, Any]) -> None:
         **shared,
         "anyOf": [command, {"type": "string", "description": "The program alone, with its arguments in 'args'."}],
     }
+    login = {
+        "const": "oauth",
+        "description": "For an MCP server over HTTP: you log in, by `isthmus login`.",
+    }
+    properties["auth"] = {
+        "description": properties["auth"].pop("description"),
+        "anyOf": [properties["auth"], login],
+    }
     properties["args"] = {
         "type": "array",
         "items": {"type": "string"},

@@ -17,6 +17,7 @@ import anyio
 import httpx2
 
 from isthmus.config.model import OAuth2
+from isthmus.credentials.ages import YOUNG, used_for
 from isthmus.errors import LimitExceeded, PermissionDenied, UpstreamError, UpstreamUnavailable
 from isthmus.upstreams.reading import read_bounded
 from isthmus.upstreams.transport import TRANSPORT_ERRORS, open_client
@@ -27,12 +28,6 @@ SECONDS = 20.0
 
 ANSWER_BYTES = 262_144
 """The most that an answer with a token, or without one, may have."""
-
-SPARE = 60.0
-"""Seconds before a token expires at which it is renewed; of a short life, a tenth."""
-
-YOUNG = 10.0
-"""Seconds for which a new token is not replaced: one that is refused at once is not refused for its age."""
 
 
 _UNHEARD: tuple[type[Exception], ...] = (TimeoutError, LimitExceeded, UpstreamError, *TRANSPORT_ERRORS)
@@ -81,6 +76,10 @@ class ClientCredentials:
             if held is not None and self._now() - held.got < YOUNG:
                 return None
             return await self._renewed()
+
+    async def changed(self) -> None:
+        """See `Tokens`: it does not come to pass without being asked for."""
+        await anyio.sleep_forever()
 
     def _counting(self) -> str | None:
         held = self._held
@@ -143,7 +142,7 @@ class ClientCredentials:
         return PermissionDenied(told, status=status, hint=hint)
 
     def _nothing(self) -> str:
-        return f"{self._upstream}: no access token from {self._said.token_url.partition('?')[0]}"
+        return f"no access token from {self._said.token_url.partition('?')[0]}"
 
 
 def _life(said: object) -> float:
@@ -152,4 +151,4 @@ def _life(said: object) -> float:
         seconds = float(said)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return math.inf
-    return max(0.0, seconds - min(SPARE, seconds / 10)) if math.isfinite(seconds) else math.inf
+    return used_for(seconds) if math.isfinite(seconds) else math.inf

@@ -96,7 +96,7 @@ def credential_from(auth: Auth, place: str = "auth") -> Credential:
                 f"{place}.{origin}: the header {name} is filled twice", remedy="remove one of them"
             )
         headers[name] = value
-    if auth.oauth2 and "authorization" in map(str.lower, headers):
+    if (auth.oauth2 or auth.oauth) and "authorization" in map(str.lower, headers):
         raise ConfigurationError(f"{place}: two credentials want the header Authorization", remedy="remove one of them")
     key = auth.api_key
     credential = Credential(
@@ -116,6 +116,7 @@ def secrets_of(auth: Auth) -> Iterator[str]:
         auth.basic and auth.basic.password,
         auth.api_key and auth.api_key.value,
         auth.oauth2 and auth.oauth2.client_secret,
+        auth.oauth and auth.oauth.client_secret,
     )
     yield from (secret.get_secret_value() for secret in kept if secret)
     for name, text, _ in _headers(auth):

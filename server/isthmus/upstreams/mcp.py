@@ -83,6 +83,7 @@ class McpUpstream:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._config = config
+        self._tokens = tokens
         self._name = name
         self._problems = problems
         self._patience = patience
@@ -251,13 +252,21 @@ class McpUpstream:
         raise UpstreamUnavailable(f"{self._name} is not connected: {reason}", hint="the call was not sent", sent=False)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait before the next attempt; a call cuts the wait short, once after each good connection."""
-        with anyio.move_on_after(seconds):
+        """Wait before the next attempt; other tokens cut that short, and a call, once after each good connection."""
+        async with anyio.create_task_group() as tasks:
+            tasks.cancel_scope.deadline = anyio.current_time() + seconds
+            if self._tokens is not None:
+                tasks.start_soon(self._until_other_tokens, self._tokens, tasks.cancel_scope)
             if not self._may_hurry:
                 await anyio.sleep_forever()
             await self._hurry.wait()
             self._may_hurry = False
+            tasks.cancel_scope.cancel()
         self._hurry = anyio.Event()
+
+    async def _until_other_tokens(self, tokens: Tokens, scope: anyio.CancelScope) -> None:
+        await tokens.changed()
+        scope.cancel()
 
     def _publish(self, publish: Publish, **changes: Any) -> None:
         self._snapshot = replace(self._snapshot, **changes)

@@ -37,7 +37,10 @@ _BY_STATUS: Mapping[int, type[UpstreamError]] = {
     503: UpstreamUnavailable,
     504: UpstreamUnavailable,
 }
-_AUTH_HINT = "the operator should check `auth` of this upstream in isthmus.yaml"
+_AUTH_HINT = (
+    "the operator should check `auth` of this upstream in isthmus.yaml; where one logs in with a browser, "
+    "that is `auth: oauth`, and then `isthmus login`"
+)
 
 
 RESOURCE_NOT_FOUND = -32002
@@ -61,7 +64,7 @@ def trouble_of(error: Exception, operation: Operation, seconds: float) -> Upstre
         case code if code in (SESSION_ENDED, HTTP_UNREACHED):
             return NotSent(message)
         case code if code in (HTTP_REFUSED, NO_TOKEN):
-            return _refused(operation, message, data) if code == HTTP_REFUSED else _tokenless(message, data)
+            return _refused(operation, message, data) if code == HTTP_REFUSED else _tokenless(operation, message, data)
         case code if code == REQUEST_TIMEOUT:
             return _late(operation, seconds)
         case code if code == CONNECTION_CLOSED:
@@ -130,11 +133,12 @@ def _late(operation: Operation, seconds: float) -> UpstreamUnavailable:
     )
 
 
-def _tokenless(message: str, data: Any) -> UpstreamError:
+def _tokenless(operation: Operation, message: str, data: Any) -> UpstreamError:
+    text = f"{operation.id}: {message}"
     hint, denied = (data.get("hint"), data.get("denied")) if isinstance(data, Mapping) else ("", False)
     if denied:
-        return PermissionDenied(message, hint=str(hint))
-    return UpstreamUnavailable(message, hint=str(hint), sent=False)
+        return PermissionDenied(text, hint=str(hint))
+    return UpstreamUnavailable(text, hint=str(hint), sent=False)
 
 
 def _refused(operation: Operation, message: str, data: Any) -> UpstreamError:

@@ -103,7 +103,8 @@ class _Transport(httpx2.AsyncBaseTransport):
                 extensions=request.extensions,
             )
         )
-        return httpx2.Response(response.status, headers=response.headers, stream=_Stream(response.stream))
+        stream = _Stream(response.stream)
+        return httpx2.Response(response.status, headers=response.headers, stream=stream, extensions=response.extensions)
 
     async def aclose(self) -> None:
         """Close all connections."""
