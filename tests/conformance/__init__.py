@@ -1,1 +1,1 @@
-"""The official conformance suite of the Model Context Protocol, against our face over HTTP."""
+"""The official conformance suite of the Model Context Protocol, against our face over HTTP, and our login."""

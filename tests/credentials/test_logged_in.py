@@ -15,7 +15,7 @@ import pytest
 from isthmus.config.model import OAuth, UpstreamConfig
 from isthmus.credentials.logged_in import LoggedIn
 from isthmus.credentials.oauth import logged_in, renewed
-from isthmus.errors import UpstreamUnavailable
+from isthmus.errors import PermissionDenied, UpstreamUnavailable
 from isthmus.model import UpstreamState
 from isthmus.redaction import Redactor
 from isthmus.stores.box import Box
@@ -221,6 +221,25 @@ async def test_an_upstream_connects_once_somebody_has_logged_in_and_renews_what_
                 await invoke(upstream, ready, "list_issues")
             assert "isthmus login tracker" in raised.value.hint
             assert len(server_refreshes(at)) == 1
+
+
+async def test_a_call_that_lacks_a_scope_is_told_how_to_get_it(tmp_path: Path) -> None:
+    async with house(tmp_path) as at:
+        await at.log_in()
+        config = UpstreamConfig.model_validate({"url": at.url, "auth": {"oauth": {}}})
+        upstream = McpUpstream(config, "tracker", tokens=at.tokens(), patience=PATIENCE)
+        async with running(upstream) as watch:
+            ready = await watch.ready()
+            wanted = 'Bearer error="insufficient_scope", scope="read write"'
+            at.protected.moved = lambda _: Told(403, headers={"WWW-Authenticate": wanted})
+            with pytest.raises(PermissionDenied) as raised:
+                await invoke(upstream, ready, "list_issues")
+            assert "`isthmus login tracker --scope 'read write'`" in raised.value.hint
+            for odd in ('scope="a` b\x1b"', 'scope=""', "scope=read", "error=invalid_token"):
+                at.protected.moved = lambda _, odd=odd: Told(403, headers={"WWW-Authenticate": f"Bearer {odd}"})
+                with pytest.raises(PermissionDenied) as raised:
+                    await invoke(upstream, ready, "list_issues")
+                assert "--scope" not in raised.value.hint
 
 
 async def test_tokens_are_known_to_redaction_before_and_after_they_are_renewed(tmp_path: Path) -> None:

@@ -49,6 +49,15 @@ async def test_each_login_has_a_state_and_a_proof_of_its_own() -> None:
         assert first["code_challenge"] != second["code_challenge"]
 
 
+@pytest.mark.parametrize("lenient", [False, True])
+async def test_more_scopes_are_asked_for_beside_those_that_the_server_names(lenient: bool) -> None:
+    async with authorizing() as server, protecting(server, lenient=lenient) as protected:
+        browser = Browser()
+        await logged_in(f"{protected.origin}/mcp", OAuth(), REDIRECT, browser, ["read", "write", "admin:x"])
+        assert browser.asked["scope"] == "read write admin:x"
+        assert browser.asked["resource"] == f"{protected.origin}/mcp"
+
+
 @pytest.mark.parametrize(
     ("methods", "place"),
     [(None, "header"), (["client_secret_post"], "body"), (["client_secret_post", "client_secret_basic"], "header")],

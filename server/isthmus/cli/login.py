@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import threading
 import time
@@ -33,6 +34,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="open none here: log in with any browser, and paste the address at which it ends",
     )
+    parser.add_argument(
+        "--scope",
+        metavar="SCOPES",
+        default="",
+        help="ask for these, too: beside what the server names, and what was granted before",
+    )
     add_config(parser)
 
 
@@ -43,14 +50,15 @@ def run(arguments: argparse.Namespace) -> int:
     found = loaded(arguments, quiet=True)
     name, said = chosen(found, arguments.upstream)
     untrusted_logs_off()
-    url = found.configuration.upstreams[name].url or ""
+    url, file = found.configuration.upstreams[name].url or "", login_file(found.configuration, found.base, name)
+    more = scopes(arguments.scope, file.read())
     try:
-        login = run_async(lambda: _logged_in(name, url, said, browser=not arguments.no_browser))
+        login = run_async(lambda: _logged_in(name, url, said, more, browser=not arguments.no_browser))
     except UpstreamError as error:
         told = f"{name}: {error.message}" + (f" ({error.hint})" if error.hint else "")
         log(redactor_of(found.configuration).text(told))
         return 1
-    login_file(found.configuration, found.base, name).write(login)
+    file.write(login)
     say(printable(granted(name, url, login)))
     return 0
 
@@ -90,7 +98,19 @@ def granted(name: str, url: str, login: Login) -> str:
     return f"logged in to {name}, {url}, at {issuer}{scope}{until}"
 
 
-async def _logged_in(name: str, url: str, said: OAuth, *, browser: bool) -> Login:
+def scopes(more: str, former: Login | None) -> list[str]:
+    """What to ask for beside what the server names; nothing where nobody wants more.
+
+    Raises:
+        ConfigurationError: that cannot be a scope.
+    """
+    if not all(re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", scope) for scope in more.split()):
+        raise ConfigurationError("a scope has no quotes and no backslash in it", remedy="separate scopes by spaces")
+    granted = str(former.tokens.get("scope") or "") if former else ""
+    return [*granted.split(), *more.split()] if more else []
+
+
+async def _logged_in(name: str, url: str, said: OAuth, more: list[str], *, browser: bool) -> Login:
     import anyio
 
     from isthmus.credentials.callback import callback
@@ -98,7 +118,7 @@ async def _logged_in(name: str, url: str, said: OAuth, *, browser: bool) -> Logi
 
     async with callback(said.port) as waiting:
         with anyio.move_on_after(PATIENCE):
-            return await logged_in(url, said, waiting.address, _User(name, waiting, browser=browser))
+            return await logged_in(url, said, waiting.address, _User(name, waiting, browser=browser), more)
         raise UpstreamError(f"nobody has logged in within {PATIENCE:g} s")
 
 

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.auth.oauth2 import OAuthContext
+from mcp.client.auth.utils import extract_resource_metadata_from_www_auth, extract_scope_from_www_auth
 from mcp.shared.auth import (
     AuthorizationCodeResult,
     OAuthClientInformationFull,
@@ -73,8 +74,10 @@ class _Memory:
         self.client = client_info
 
 
-async def logged_in(url: str, said: OAuth, redirect: str, person: Person) -> Login:
+async def logged_in(url: str, said: OAuth, redirect: str, person: Person, more: Sequence[str] = ()) -> Login:
     """Have a person log in to the MCP server at `url`, whose answer comes to the address `redirect`.
+
+    `more` are scopes to ask for beside those that the server names.
 
     Raises:
         PermissionDenied: the server, its authorization server or the person refused, or something is not as it must be.
@@ -87,7 +90,7 @@ async def logged_in(url: str, said: OAuth, redirect: str, person: Person) -> Log
     context.redirect_handler, context.callback_handler = asking.visit, asking.answer
     async with _flow(provider, request) as flow:
         await anext(flow)
-        response = await _challenge(wire, request)
+        response = _wanting(await _challenge(wire, request), more)
         while (wanted := await flow.asend(response)) is not request:
             response = await wire.send(wanted)
         response = await wire.send(request)
@@ -193,6 +196,16 @@ async def _challenge(wire: Wire, request: httpx2.Request) -> httpx2.Response:
         moved = f" (it redirects to {one_line(response.headers['location'], 200)})" if response.is_redirect else ""
         raise UpstreamUnavailable(f"{request.url} answered HTTP {response.status_code}{moved}", hint="correct `url`")
     return httpx2.Response(401, request=request)
+
+
+def _wanting(challenge: httpx2.Response, more: Sequence[str]) -> httpx2.Response:
+    """A refusal that names these scopes, too: the SDK asks for what it names."""
+    if more:
+        named = " ".join(dict.fromkeys([*(extract_scope_from_www_auth(challenge) or "").split(), *more]))
+        metadata = extract_resource_metadata_from_www_auth(challenge)
+        where = f', resource_metadata="{metadata}"' if metadata else ""
+        challenge.headers["www-authenticate"] = f'Bearer scope="{named}"{where}'
+    return challenge
 
 
 @asynccontextmanager

@@ -354,9 +354,17 @@ async def _refusal(request: httpx2.Request, response: httpx2.Response) -> httpx2
         "status": status,
         "retry_after": float(retry_after) if re.fullmatch(r"\d{1,6}", retry_after) else None,
         "body": body.decode("utf-8", "replace")[:2000],
+        "scope": _scope_wanted(response),
     }
     title = f"HTTP {status} {response.reason_phrase}".strip()
     return _stand_in(request, status, HTTP_REFUSED, f"{title}: {message}" if message else title, details)
+
+
+def _scope_wanted(response: httpx2.Response) -> str:
+    """The scopes that an access token lacks, where that is why the request was refused (RFC 6750, 3.1)."""
+    challenge = response.headers.get("www-authenticate", "") if response.status_code == 403 else ""
+    found = re.search(r'scope="([\x21\x23-\x5b\x5d-\x7e ]{1,500})"', challenge)
+    return found[1] if found and "insufficient_scope" in challenge else ""
 
 
 async def _beginning(response: httpx2.Response) -> bytes:

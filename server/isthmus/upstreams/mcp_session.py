@@ -47,6 +47,7 @@ from pydantic import ValidationError
 
 from isthmus.errors import UpstreamUnavailable
 from isthmus.upstreams.mcp_channel import Channel, Spout, Tap
+from isthmus.upstreams.mcp_http import NO_TOKEN
 from isthmus.upstreams.words import one_line
 
 log = logging.getLogger(__name__)
@@ -151,6 +152,8 @@ class Connection:
         except MCPError as error:
             if error.code == CONNECTION_CLOSED and self.lost.is_set():
                 raise ClosedByProbe from error
+            if error.code == NO_TOKEN:  # which says nothing of the protocol, and that nothing else will do
+                raise
             return False
         except (TimeoutError, ValidationError, RuntimeError):
             return False  # no evidence of the newer protocol

@@ -151,4 +151,8 @@ def _refused(operation: Operation, message: str, data: Any) -> UpstreamError:
         wait = details.get("retry_after")
         after = float(wait) if isinstance(wait, int | float) else None
         return RateLimited(text, status=known, body=body, retry_after=after)
-    return kind(text, status=known, body=body, hint=_AUTH_HINT if kind is PermissionDenied else "")
+    hint = _AUTH_HINT if kind is PermissionDenied else ""
+    if scope := details.get("scope"):
+        more = f"`isthmus login {operation.upstream} --scope '{scope}'`"
+        hint = f"the access token lacks a scope: the operator can log in for more, with {more}"
+    return kind(text, status=known, body=body, hint=hint)
