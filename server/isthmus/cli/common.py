@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from isthmus.compose import Application
+    from isthmus.compose import Application, Searching
     from isthmus.config.loader import Loaded
 
 _T = TypeVar("_T")
@@ -69,15 +69,21 @@ def printable(line: str) -> str:
 async def opened(found: Loaded) -> AsyncIterator[Application]:
     """The application of a configuration, once its upstreams have connected or failed to."""
     from isthmus.compose import application
-    from isthmus.model import UpstreamState
 
     async with application(found.configuration, base=found.base, log=log) as app:
-        await app.settled(CONNECTING)
-        for snapshot in app.upstreams():
-            if snapshot.state is not UpstreamState.READY:
-                why = "; ".join(part for part in (snapshot.problem or "no answer yet", snapshot.detail) if part)
-                log(f"{snapshot.name} is {snapshot.state}: {why}")
+        await connected(app.searching)
         yield app
+
+
+async def connected(searching: Searching) -> None:
+    """Return once the upstreams have connected or failed to; those that have not are told of."""
+    from isthmus.model import UpstreamState
+
+    await searching.settled(CONNECTING)
+    for snapshot in searching.upstreams():
+        if snapshot.state is not UpstreamState.READY:
+            why = "; ".join(part for part in (snapshot.problem or "no answer yet", snapshot.detail) if part)
+            log(f"{snapshot.name} is {snapshot.state}: {why}")
 
 
 def run_async(function: Callable[[], Awaitable[_T]]) -> _T:

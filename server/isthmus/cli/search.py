@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 
-from isthmus.cli.common import add_config, loaded, opened, run_async, say
+from isthmus.cli.common import add_config, connected, loaded, log, run_async, say
 from isthmus.errors import ConfigurationError
 
 
@@ -35,9 +35,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"there is no upstream {upstream!r}", remedy=f"the upstreams are: {known}")
 
     async def search() -> str:
-        async with opened(found) as app:
+        from isthmus.compose import searching
+
+        async with searching(found.configuration, base=found.base, log=log) as there:
+            await connected(there)
             query = " ".join(arguments.words)
-            return await app.search(query, upstream=upstream, detail=arguments.detail, limit=arguments.limit)
+            return await there.search(query, upstream=upstream, detail=arguments.detail, limit=arguments.limit)
 
     say(run_async(search))
     return 0

@@ -1,7 +1,7 @@
 """The composition root: an application from a configuration, and what others need of one without it."""
 
 from isthmus.compose.access import login_file
-from isthmus.compose.application import LOCAL, Application
+from isthmus.compose.application import LOCAL, Application, Searching
 from isthmus.compose.assembly import APPROVALS, application, bounds_of
 from isthmus.compose.configured import (
     data_of,
@@ -13,6 +13,7 @@ from isthmus.compose.configured import (
     skill_folders,
     untrusted_logs_off,
 )
+from isthmus.compose.ground import searching
 from isthmus.compose.identification import identification
 from isthmus.compose.listing import listed, listed_whole
 from isthmus.compose.records import records
@@ -21,6 +22,7 @@ __all__ = [
     "APPROVALS",
     "LOCAL",
     "Application",
+    "Searching",
     "application",
     "bounds_of",
     "data_of",
@@ -34,6 +36,7 @@ __all__ = [
     "read_lock",
     "records",
     "redactor_of",
+    "searching",
     "skill_folders",
     "untrusted_logs_off",
 ]

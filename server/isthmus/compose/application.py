@@ -33,18 +33,50 @@ LOCAL = Principal()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Searching:
+    """What can be found, and the search over it."""
+
+    catalogs: Catalogs
+    found: Search
+    audit: Audit
+
+    async def search(
+        self,
+        query: str | list[str],
+        *,
+        upstream: str | None = None,
+        detail: Detail = "signatures",
+        limit: int = 8,
+        principal: Principal = LOCAL,
+    ) -> str:
+        """The fragments of API that a task needs, as a text for the model."""
+        await self.catalogs.looked_at(upstream)
+        found = await self.found(query, upstream=upstream, detail=detail, limit=limit, principal=principal)
+        queries = (query,) if isinstance(query, str) else tuple(query)
+        with contextlib.suppress(InternalError):  # the operator has been told, and nothing was changed
+            self.audit.note(Searched(time.time(), principal.name, queries, upstream or "", len(found)))
+        return found
+
+    def upstreams(self) -> tuple[UpstreamSnapshot, ...]:
+        """How each upstream stands."""
+        return tuple(self.catalogs.current.snapshots.values())
+
+    async def settled(self, timeout: float) -> None:
+        """Return once no upstream is connecting for the first time, or after `timeout` seconds."""
+        await self.catalogs.settled(timeout)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Application:
     """Isthmus, running: what every face of it is made of."""
 
+    searching: Searching
     sandbox: Sandbox
-    catalogs: Catalogs
-    searching: Search
     executing: ExecuteService
     sessions: Sessions
     journals: JournalStore
     owner: Owner
     learning: Learning
-    audit: Audit
     output_tokens: int
     key: bytes  # for what clients carry from one request to the next
 
@@ -58,12 +90,7 @@ class Application:
         principal: Principal = LOCAL,
     ) -> str:
         """The fragments of API that a task needs, as a text for the model."""
-        await self.catalogs.looked_at(upstream)
-        found = await self.searching(query, upstream=upstream, detail=detail, limit=limit, principal=principal)
-        queries = (query,) if isinstance(query, str) else tuple(query)
-        with contextlib.suppress(InternalError):  # the operator has been told, and nothing was changed
-            self.audit.note(Searched(time.time(), principal.name, queries, upstream or "", len(found)))
-        return found
+        return await self.searching.search(query, upstream=upstream, detail=detail, limit=limit, principal=principal)
 
     async def execute(
         self,
@@ -123,11 +150,11 @@ class Application:
 
     def upstreams(self) -> tuple[UpstreamSnapshot, ...]:
         """How each upstream stands."""
-        return tuple(self.catalogs.current.snapshots.values())
+        return self.searching.upstreams()
 
     async def settled(self, timeout: float) -> None:
         """Return once no upstream is connecting for the first time, or after `timeout` seconds."""
-        await self.catalogs.settled(timeout)
+        await self.searching.settled(timeout)
 
     def preparing(self) -> str:
         """What the first program still waits for; empty when nothing."""

@@ -215,7 +215,7 @@ class Rehearsal:
             yield Finding("not-checked", "values that were taken out of the recording fit anything", file)
 
     def _call(self, call: RecordedCall) -> Iterator[tuple[str, str]]:
-        catalog = self.application.catalogs.catalog
+        catalog = self.application.searching.catalogs.catalog
         operation = self.grounds.by_id.get(call.operation) or catalog.resolve(call.operation)
         refused = call.error is not None and not came_from_upstream(call)
         if operation is None:
