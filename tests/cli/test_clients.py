@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from isthmus.cli import main
 from isthmus.cli.clients import BACKUP, CLIENTS, ClientFile, files_of, is_ours
+from isthmus.cli.init import LOGIN
 from isthmus.config.loader import load
+from isthmus.config.model import OAuth
 
 FILES = {"command": "npx", "args": ["-y", "@scope/server-files", "/tmp/a b"], "env": {"TOKEN": "abc: #def"}}
 TRACKER = {"type": "http", "url": "https://mcp.example.com/mcp", "headers": {"Authorization": "Bearer ${env:TRACKER}"}}
@@ -58,6 +60,21 @@ def test_the_servers_of_a_client_become_upstreams(client: str, home: Path, capsy
     told = capsys.readouterr()
     assert "'my-files' is called my_files" in told.err
     assert "next: isthmus doctor" in told.out
+
+
+def test_where_one_may_have_to_log_in_the_words_for_it_stand_ready(home: Path) -> None:
+    login = {"url": "https://b.example/mcp", "oauth": {"clientId": "us"}}
+    written(of("cursor", home), {"notes": {"url": "https://a.example/mcp"}, "board": login, "tracker": TRACKER})
+    assert main(["import"]) == 0
+    text = Path("isthmus.yaml").read_text()
+    assert text.count(LOGIN) == 1
+    Path("isthmus.yaml").write_text(text.replace(LOGIN, LOGIN.removeprefix("# ")))
+    found = load(Path("isthmus.yaml"), os.environ).configuration.upstreams
+    assert {name: each.auth and each.auth.oauth for name, each in found.items()} == {
+        "notes": OAuth(),
+        "board": OAuth(client_id="us"),
+        "tracker": None,
+    }
 
 
 def test_what_is_taken_over_may_be_secret_and_is_for_its_owner_alone(home: Path) -> None:

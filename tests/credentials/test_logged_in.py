@@ -223,6 +223,20 @@ async def test_an_upstream_connects_once_somebody_has_logged_in_and_renews_what_
             assert len(server_refreshes(at)) == 1
 
 
+async def test_the_older_transport_says_so_too(tmp_path: Path) -> None:
+    async with house(tmp_path) as at:
+        config = UpstreamConfig.model_validate({"url": at.url, "transport": "sse", "auth": {"oauth": {}}})
+        upstream = McpUpstream(config, "tracker", tokens=at.tokens(), patience=PATIENCE)
+        async with running(upstream) as watch:
+            failed = await watch.until(lambda snapshot: snapshot.state is UpstreamState.FAILED)
+        assert failed.problem == "not logged in (the operator should run `isthmus login tracker`)"
+        await at.log_in()
+        upstream = McpUpstream(config, "tracker", tokens=at.tokens(), patience=PATIENCE)
+        async with running(upstream) as watch:
+            failed = await watch.until(lambda snapshot: snapshot.state is UpstreamState.FAILED)
+        assert "HTTP 405" in failed.problem  # it was let in, and is none of that transport
+
+
 async def test_a_call_that_lacks_a_scope_is_told_how_to_get_it(tmp_path: Path) -> None:
     async with house(tmp_path) as at:
         await at.log_in()

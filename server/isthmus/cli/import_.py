@@ -10,7 +10,7 @@ from typing import Any
 
 from isthmus.cli.clients import CLIENTS, ClientFile, files_here, in_our_words, is_ours
 from isthmus.cli.common import log, say
-from isthmus.cli.init import HEAD, SCHEMA, TAIL, TRUST, write_configuration
+from isthmus.cli.init import HEAD, LOGIN, SCHEMA, TAIL, TRUST, write_configuration
 from isthmus.config.clients import COLLECTIONS
 from isthmus.errors import ConfigurationError
 
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     text = HEAD.format(schema=SCHEMA) + rendered(upstreams) + TAIL
     write_configuration(path, text, force=arguments.force, private=True)
     say(f"wrote {path}, for you alone to read: {len(upstreams)} from {source.path}: {', '.join(upstreams)}")
-    if secrets := [name for name, each in upstreams.items() if each.get("env") or each.get("auth")]:
+    if secrets := [name for name, each in upstreams.items() if each.get("env") or "headers" in each.get("auth", {})]:
         say(f"what {', '.join(secrets)} get in env and headers stands in it as it stood there; ${{NAME}} keeps it out")
     load(path, os.environ)
     say(f"next: isthmus doctor --config {path}; then isthmus install {source.client or 'CLIENT'} --replace")
@@ -95,6 +95,9 @@ def rendered(upstreams: Mapping[str, Any]) -> str:
 
     lines: list[str] = []
     for name, entry in upstreams.items():
-        text = yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
-        lines += [*text.splitlines(), f"  {TRUST}"]
+        # An entry is a block, so that lines can be added to it; what stands in it is on one line each.
+        flow = None if any(isinstance(value, list | dict) for value in entry.values()) else False
+        text = yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True, width=110, default_flow_style=flow)
+        login = [f"  {LOGIN}"] if "url" in entry and "auth" not in entry else []
+        lines += [*text.splitlines(), *login, f"  {TRUST}"]
     return "".join(f"  {line}\n" for line in lines)

@@ -70,6 +70,9 @@ limits:
 TRUST = "# believe: true    # if it is to say itself which of its tools only read; `isthmus doctor` lists these"
 """What is still to be decided about an MCP server. Nobody but the operator can."""
 
+LOGIN = "# auth: oauth       # if one logs in there with a browser; then run `isthmus login`"
+"""The same about one over HTTP that nobody has a credential for yet."""
+
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
 
@@ -105,7 +108,7 @@ def _upstream(arguments: argparse.Namespace) -> str:
     if arguments.openapi is not None:
         return _entry(arguments.name or _from_address(arguments.openapi), f"openapi: {scalar(arguments.openapi)}")
     if arguments.url is not None:
-        return _entry(arguments.name or _from_address(arguments.url), f"url: {scalar(arguments.url)}", TRUST)
+        return _entry(arguments.name or _from_address(arguments.url), f"url: {scalar(arguments.url)}", LOGIN, TRUST)
     if arguments.mcp is not None:
         command = _split(arguments.mcp)
         words = ", ".join(map(scalar, command))
