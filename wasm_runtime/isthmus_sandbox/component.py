@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from isthmus_sandbox.cache_files import sha256_of
 from isthmus_sandbox.protocol import SandboxUnavailable
 from isthmus_sandbox.settings import MIB
 
@@ -57,8 +58,7 @@ def compiled_name(component: Path) -> str:
         SandboxUnavailable: it cannot be read.
     """
     try:
-        with component.open("rb") as file:
-            source = hashlib.file_digest(file, "sha256").hexdigest()
+        source = sha256_of(component)
     except OSError as error:
         raise SandboxUnavailable(f"the guest component {component} cannot be read: {error.strerror}") from None
     parts = [source, version("wasmtime"), str(WASM_STACK), *FEATURES_OFF, sys.platform, platform.machine()]
