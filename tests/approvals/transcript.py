@@ -115,7 +115,7 @@ async def elicited(scene: Scene) -> None:
     """2025: `elicitation/create`, while the call of the tool is open."""
     person = Person(scene, [ALWAYS, ONCE, NO], seconds=WALL + 1)
     async with serving(scene.configuration, scene.folder, mode="legacy", person=person) as server:
-        await _ready(server)
+        await server.connected()
         began = time.monotonic()
         told = await server.execute(PROGRAM)
         took = time.monotonic() - began
@@ -138,7 +138,7 @@ async def carried(scene: Scene) -> None:
     """2026-07-28 over stdio: an `InputRequiredResult`; the server is killed before the answer, another one resumes."""
     arguments = {"code": PROGRAM}
     async with serving(scene.configuration, scene.folder, person=Person(scene, [])) as server:
-        await _ready(server)
+        await server.connected()
         asked = await _asked(server, arguments)
         [(question, request)] = (asked.input_requests or {}).items()
         _told_of(scene, asked, request)
@@ -147,7 +147,7 @@ async def carried(scene: Scene) -> None:
             os.kill(each, signal.SIGKILL)
     scene.tell("  the server and all its workers are killed; another one starts on the same data")
     async with serving(scene.configuration, scene.folder, person=Person(scene, [])) as server:
-        await _ready(server)
+        await server.connected()
         forged = await _answered(server, arguments, question, f"{asked.request_state}x")
         scene.holds("a state that was changed is refused", _is_error(forged) and scene.closed() == [])
         other = await _answered(server, {"code": closing("o9")}, question, asked.request_state)
@@ -163,12 +163,12 @@ async def replicated(scene: Scene) -> None:
         serving_http(scene.configuration, scene.folder, name="two") as two,
     ):
         async with one.client("alice", person=Person(scene, [])) as alice:
-            await _ready(alice)
+            await alice.connected()
             asked = await _asked(alice, arguments)
             [(question, request)] = (asked.input_requests or {}).items()
             _told_of(scene, asked, request)
         async with two.client("bob", person=Person(scene, [])) as bob:
-            await _ready(bob)
+            await bob.connected()
             stolen = await _answered(bob, arguments, question, asked.request_state)
             scene.holds("the state is worth nothing to another principal", _is_error(stolen) and scene.closed() == [])
         one.process.kill()
@@ -181,7 +181,7 @@ async def replicated(scene: Scene) -> None:
 async def approved(scene: Scene) -> None:
     """A client that can do neither: the result says what waits, and `isthmus approve` answers."""
     async with serving(scene.configuration, scene.folder, mode="legacy") as server:
-        await _ready(server)
+        await server.connected()
         told = await server.execute(PROGRAM)
         scene.show("the result", told.text)
         scene.holds("the other call ended meanwhile", scene.waited() == ["called", "ended"])
@@ -204,13 +204,6 @@ WAYS = {
     "InputRequiredResult, stateless HTTP and two replicas": replicated,
     "isthmus approve, a client that can do neither": approved,
 }
-
-
-async def _ready(server: Served) -> None:
-    """Return once both upstreams can be called; programs have little time here."""
-    with anyio.fail_after(60):
-        while "is connecting" in await server.search(""):  # noqa: ASYNC110 - nothing tells
-            await anyio.sleep(0.1)
 
 
 def _asked_rightly(scene: Scene, text: str) -> None:

@@ -25,6 +25,7 @@ async def test_the_official_client_lists_two_tools_and_calls_both(
     async with serving({"upstreams": upstreams}, tmp_path, mode=mode) as server:
         assert server.client.protocol_version == version
         assert [tool.name for tool in (await server.client.list_tools()).tools] == ["search", "execute"]
+        await server.connected()
         assert "async def rows" in await server.search("rows of a table")
         told = await server.execute("(await witness.rows(cursor=9000)).next")
         assert told.text.startswith("result: 9500\n"), told.text

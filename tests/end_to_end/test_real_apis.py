@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.simulators.openapi_service import OpenApiService, Recorded, Reply
@@ -68,9 +67,7 @@ async def house(
                 "allow": ["read", "write", "destructive"],
             }
         async with serving({"upstreams": upstreams}, folder, **TOKENS) as server:
-            with anyio.fail_after(120):
-                while "connecting" in await server.search(""):  # each of these waits a while for what is coming
-                    pass
+            await server.connected()
             counts = [await server.execute(f"len(dir({name}))") for name in upstreams]
             assert not any(told.is_error for told in counts), counts
             yield House(server, services)

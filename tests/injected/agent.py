@@ -21,8 +21,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import anyio
-
 from tests.simulators.served import ROOT, Served, serving
 
 INJECTING = ("poisoned_results", "poisoned_descriptions", "rug_pull", "progress_flood", "http_hostile")
@@ -295,9 +293,7 @@ def _http_hostile(attacks: Path, log: Path) -> Iterator[str]:
 
 async def _connected(server: Served, upstreams: Sequence[str]) -> None:
     """Return once all of them can be called."""
-    with anyio.fail_after(60):
-        while "is connecting" in (text := await server.search("")):  # noqa: ASYNC110 - nothing tells
-            await anyio.sleep(0.1)
+    text = await server.connected()
     assert all(each in text for each in upstreams), text
     assert "has failed" not in text, text
 

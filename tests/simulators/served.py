@@ -65,6 +65,13 @@ class Served:
         """What `execute` tells."""
         return await self.call("execute", code=code, **more)
 
+    async def connected(self) -> str:
+        """The map, once no upstream is connecting any more; a search waits for them, but only so long."""
+        with anyio.fail_after(4 * SOON):
+            while " is connecting" in (found := await self.search("")):  # noqa: ASYNC110 - nothing tells
+                await anyio.sleep(0.05)
+        return found
+
     async def call(self, tool: str, **arguments: Any) -> Told:
         """Call a tool; its content has to begin with a text."""
         result = await self.client.call_tool(tool, arguments)

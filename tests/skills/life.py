@@ -99,6 +99,7 @@ class Life:
     async def _found_and_imported(self, server: Served) -> None:
         self._title("Found: another server, another session, beside the operations")
         query = "orders that are paid and not shipped"
+        await server.connected()
         found = await server.search(query, limit=1)
         known = "# skills.unshipped [reads; version 1; not used yet; not reviewed by a person]"
         self._shown(f'search("{query}")', found, known, "# shop.orders.")
@@ -123,6 +124,7 @@ class Life:
         self._write(changed)
         self._title("Broken, and reported: where it is found, where it is used, and to the operator")
         async with serving(self._configuration, self.folder) as server:
+            await server.connected()
             found = await server.search("skills.unshipped")
             self._shown('search("skills.unshipped")', found, "BROKEN", "status")
             self._told("execute", IMPORTS, await server.execute(IMPORTS), "may be broken", "status", fails=True)
