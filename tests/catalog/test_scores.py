@@ -7,17 +7,15 @@ ADDED = st.floats(0, 4)
 TERM = st.tuples(ADDED, st.dictionaries(st.integers(0, 59), st.floats(0, 1)))
 
 
-@given(st.lists(st.sampled_from([0.0, 0.5, 0.7]), min_size=60, max_size=60), st.lists(TERM, max_size=8), st.data())
+@given(st.lists(st.sampled_from([0.0, 0.5, 0.7]), min_size=60, max_size=60), st.lists(TERM, max_size=8))
 def test_the_best_come_first_and_equal_ones_in_their_order(
-    own: list[float], terms: list[tuple[float, dict[int, float]]], data: st.DataObject
+    own: list[float], terms: list[tuple[float, dict[int, float]]]
 ) -> None:
-    border = data.draw(st.integers(0, 60))
     scores, standing = list(own), []
     for most, worths in terms:
         for place, worth in worths.items():
             scores[place] += most * worth
-        shares = [place for place in worths if place < border], [place - border for place in worths if place >= border]
-        standing.append(Standing(most, [(0, shares[0]), (border, shares[1])]))
+        standing.append(Standing(most, list(worths)))
     expected = sorted((place for place in range(60) if scores[place]), key=lambda place: -scores[place])
     for many in (1, 8, 64):
         assert list(Scores(scores, standing, max(own)).best_first(many)) == expected

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import and_, getitem
+from operator import and_, getitem, itemgetter
 from typing import Any, NamedTuple
 
 LEAVES = 8
@@ -75,8 +75,9 @@ class Forest:
         if not many:
             return [0.0] * len(rows)
         found = []
+        asked = itemgetter(*numbers, 0)  # with one more, it gives several in any case
         for row in rows:
-            exceeded = map(bisect_left, thresholds, map(row.__getitem__, numbers))
+            exceeded = map(bisect_left, thresholds, asked(row))
             leaves = reduce(and_, map(getitem, left, exceeded)).to_bytes(many, "little").translate(_LOWEST)
             found.append(sum(map(getitem, worths, leaves)) * _UNIT)
         return found

@@ -10,11 +10,12 @@ counts how near every operation is to the query in meaning (`vectors`). The seco
 closely: `ranking` measures some signals of each, and learned trees say what they are worth together.
 
 What was read of the operations lies in *shares*, one for each upstream (`share`), which are made, kept and exchanged
-by themselves. An index joins them, and copies nothing of them. It counts by the *place* of an operation among all, and
-the *number* of a term in `_numbers`. By number: `_held` (in which shares the term is, and its number there), `_sizes`
-(how many operations have it) and `_rarity`. By place: `_entries` (an operation's terms, fields and facts) and `_codes`
-(what it is about). `_actions` has the places of what creates, reads, updates and deletes. `_spellings` is made of
-`_numbers`.
+by themselves. An index joins them, and copies nothing of them but where the terms stand that are asked for. It counts
+by the *place* of an operation among all, and the *number* of a term in `_numbers`. By number: `_held` (in which shares
+the term is, and its number there), `_standing` (where it stands and what it is worth there, of those that queries had),
+`_sizes` (how many operations have it) and `_rarity`. By place: `_entries` (an operation's terms, fields and facts) and
+`_codes` (what it is about). `_actions` has the places of what creates, reads, updates and deletes. `_spellings` is made
+of `_numbers`.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Index:
 
     __slots__ = (
         "_actions", "_codes", "_conviction", "_elsewhere", "_entries", "_held", "_numbers", "_operations", "_ranker",
-        "_rarity", "_shares", "_sizes", "_spellings", "_thesaurus", "_tuning", "_vectors",
+        "_rarity", "_shares", "_sizes", "_spellings", "_standing", "_thesaurus", "_tuning", "_vectors",
         "_worths_of_actions",
     )  # fmt: skip
 
@@ -93,6 +94,7 @@ class Index:
         self._rarity = [self._rare(size) for size in self._sizes]
         upstreams = [operation.upstream for operation in self._operations]
         self._entries = Entries(self._shares, numberings, self._rarity, upstreams)
+        self._standing: dict[int, tuple[array[int], array[float]]] = {}
         self._actions = self._by_action()
         self._worths_of_actions: dict[frozenset[str], tuple[list[float], float]] = {}
         self._spellings = self._by_letter()
@@ -258,7 +260,7 @@ class Index:
         score = scores.of
         whole = score[best[0]] if best else 1.0
         places = list(dict.fromkeys(chain(best, alike)))
-        likenesses = self._entries.likenesses(places, about[0])
+        likenesses = about[0].likenesses(self._entries.vectors(places))
         found = [Candidate(place, score[place], near) for place, near in zip(places, likenesses, strict=True)]
         found.sort(key=lambda each: -each.score / whole - self._tuning.likeness * each.likeness)
         return [score[place] for place in best], found[: max(limit, self._tuning.looked_at)]
@@ -274,15 +276,22 @@ class Index:
         scores = list(acting)
         terms = []
         for number, factor in self._factors(words).items():
-            held = []
-            for which, local in self._held[number]:
-                first = self._entries.firsts[which]
-                places, worths = self._shares[which].standing(local)
-                for place, worth in zip(places, worths, strict=True):
-                    scores[first + place] += worth * factor
-                held.append((first, places))
-            terms.append(Standing(factor, held))
+            places, worths = self._standing.get(number) or self._join(number)
+            for place, worth in zip(places, worths, strict=True):
+                scores[place] += worth * factor
+            terms.append(Standing(factor, places))
         return Scores(scores, terms, most)
+
+    def _join(self, number: int) -> tuple[array[int], array[float]]:
+        """The places where a term stands, among all, and what it is worth there; put together when first asked for."""
+        places, worths = array("I"), array("f")
+        for which, local in self._held[number]:
+            own, worth = self._shares[which].standing(local)
+            first = self._entries.firsts[which]
+            places.extend(map(first.__add__, own) if first else own)
+            worths.extend(worth)
+        joined = self._standing[number] = places, worths
+        return joined
 
     def _acting(self, actions: frozenset[str]) -> tuple[list[float], float]:
         """What each operation is worth for doing what these verbs mean, and the most; worked out when first asked."""

@@ -47,6 +47,7 @@ _WORDS = re.compile(
     r"|[A-Z]+[a-z0-9]*"
 )
 _RUNS = re.compile(r"[A-Za-z0-9]+|[^\x00-\x7f]+")
+_FOREIGN = re.compile(r"[^\x00-\x7f]")
 
 _ENDINGS = (("<=", " lte"), (">=", " gte"), ("<", " lt"), (">", " gt"))
 _METHOD_AND_PATH = re.compile(r"([A-Za-z]{3,10}) (/.*)", re.DOTALL)
@@ -148,12 +149,10 @@ def _readable(text: str) -> str:
     """The text in ASCII where accents and widths are all that keeps it from that, and without invisible characters."""
     if text.isascii():
         return text
-    return "".join(map(_fold, unicodedata.normalize("NFKC", text)))
+    return _FOREIGN.sub(lambda each: _fold(each.group()), unicodedata.normalize("NFKC", text))
 
 
 def _fold(character: str) -> str:
-    if character.isascii():
-        return character
     if character == "ß":
         return "ss"
     base = "".join(part for part in unicodedata.normalize("NFKD", character) if not unicodedata.combining(part))

@@ -11,11 +11,11 @@ import json
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import accumulate
+from itertools import accumulate, compress
 from operator import mul
 from typing import NamedTuple
 
@@ -109,21 +109,22 @@ class Entries:
     def __len__(self) -> int:
         return self.firsts[-1]
 
-    def of(self, place: int) -> Iterator[tuple[int, int]]:
-        """The terms and fields of one operation."""
+    def of(self, place: int, terms: Container[int] | None = None) -> Iterator[tuple[int, int]]:
+        """The terms and fields of one operation; only such terms, where they are given."""
         share, numbering, local = self._at(place)
-        numbers, masks = share.entries(local)
-        return zip(map(numbering.__getitem__, numbers), masks, strict=True)
+        own, masks = share.entries(local)
+        numbers = list(map(numbering.__getitem__, own))
+        every = zip(numbers, masks, strict=True)
+        return every if terms is None else compress(every, map(terms.__contains__, numbers))
 
     def facts(self, place: int) -> Facts:
         """What else there is to say of one operation."""
         share, numbering, local = self._at(place)
         return share.facts_of(local, self._upstreams[place], numbering)
 
-    def likenesses(self, places: Iterable[int], about: Direction) -> list[float]:
-        """How near what each of these operations is about is to what a query is about, from -1 to 1."""
-        found = map(self._at, places)
-        return about.likenesses([share.vector(local) for share, _, local in found])
+    def vectors(self, places: Iterable[int]) -> list[tuple[Sequence[int], int]]:
+        """What each of these operations is about; see `Direction.likenesses`."""
+        return [share.vector(local) for share, _, local in map(self._at, places)]
 
     def weights(self, place: int) -> list[float]:
         """The sums of rarities in name, path, first sentence, description and last segment."""
@@ -146,9 +147,8 @@ class Entries:
                 rare = self._rarity[number]
                 if mask & _IN_HEAD:
                     norm += rare * rare
-                for which, part in enumerate(_WEIGHED):
-                    if mask & part:
-                        sums[which] += rare
+                for which in _parts_of(mask)[0]:
+                    sums[which] += rare
             weighed = self._weighed[place] = sums, math.sqrt(norm + 1)
         return weighed
 
@@ -180,6 +180,7 @@ class Signals:
         self._upstreams = self._by_upstream()
         self._needed = self._needs()
         self._leaders, self._leading = self._center()
+        self._telling = {*self._near, *self._leaders}
         self._worths: dict[tuple[float, ...], tuple[float, float, float]] = {}
         self._agreements = {each.place: self._agreement(each.place) for each in candidates}
         self._clauses = self._by_clause()
@@ -272,11 +273,11 @@ class Signals:
 
     def _agreement(self, place: int) -> Agreement:
         """How far the query stands in the operation, and the operation in the query."""
-        fields = tuple([0.0] * len(self._words) for _ in _AGREEING)
+        fields = [[0.0] * len(self._words) for _ in _AGREEING]
         own = [0.0] * len(_WEIGHED)
         rarest = like = 0.0
         near, closest, rarity, leaders = self._near, self._closest, self._rarity, self._leaders
-        for number, mask in self._entries.of(place):
+        for number, mask in self._entries.of(place, self._telling):
             if number in leaders and mask & _IN_HEAD:
                 like += leaders[number] * rarity[number]
             if number not in near:
@@ -361,20 +362,20 @@ class Signals:
 
     def _by_clause(self) -> list[dict[int, float]]:
         """For each clause how near each candidate is to it, in meaning and by the words in its head."""
-        clauses = self._question.clauses if len(self._about) > 1 else ()
+        if len(self._about) == 1:
+            return [{each.place: each.likeness + self._covered(each.place, self._soft) for each in self._candidates}]
+        vectors = self._entries.vectors(self._agreements)
         near: list[dict[int, float]] = []
-        for about, clause in zip(self._about[1:], clauses, strict=True):
+        for about, clause in zip(self._about[1:], self._question.clauses, strict=True):
             soft = _share([each if place in clause else 0.0 for place, each in enumerate(self._soft)])
-            likenesses = self._entries.likenesses(self._agreements, about)
+            likenesses = about.likenesses(vectors)
             near.append(
                 {
                     place: likeness + self._covered(place, soft)
                     for place, likeness in zip(self._agreements, likenesses, strict=True)
                 }
             )
-        return near or [
-            {each.place: each.likeness + self._covered(each.place, self._soft) for each in self._candidates}
-        ]
+        return near
 
     def _covered(self, place: int, soft: Sequence[float]) -> float:
         return math.fsum(map(mul, soft, self._agreements[place].heads))

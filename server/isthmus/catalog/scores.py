@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,15 +12,10 @@ _ROUNDED = 1 - 1e-9  # sums of the same numbers differ by as little, in another 
 
 
 class Standing(NamedTuple):
-    """Where a term stands."""
+    """Where a term stands, of all places."""
 
     most: float  # that it adds to any score
-    held: Sequence[tuple[int, Sequence[int]]]  # places, for each share: counted from this one
-
-    def places(self) -> Iterator[Iterable[int]]:
-        """The places, counted from the first of all."""
-        for first, places in self.held:
-            yield map(first.__add__, places) if first else places
+    places: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,7 @@ class Scores:
         of, terms = self.of, sorted(self.terms, key=lambda term: -term.most)
         some: set[int] = set()
         for term in terms:
-            some.update(*term.places())
+            some.update(term.places)
             if len(some) >= many * _ENOUGH:
                 break
         least = min(heapq.nlargest(many, map(of.__getitem__, some)), default=0.0)
@@ -61,6 +56,4 @@ class Scores:
         if len(some) < many or reached >= least * _ROUNDED:
             least = min(heapq.nlargest(many, of), default=0.0)
             return least, [place for place, score in enumerate(of) if score >= least and score]
-        return least, list(
-            {place for term in terms for places in term.places() for place in places if of[place] >= least}
-        )
+        return least, list({place for term in terms for place in term.places if of[place] >= least})

@@ -16,7 +16,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from operator import add, sub
 
@@ -24,6 +24,7 @@ DIMENSIONS = 128
 CODE_BYTES = DIMENSIONS * 2 // 8
 
 _LANE = 4  # bytes; a text would need a million terms to fill one
+_LOWEST = 0 if sys.byteorder == "little" else _LANE - 1  # the byte of a lane where small numbers stand
 _ZERO = 128  # what stands for zero in the file, and in a lane
 _ORIGIN = (_ZERO,) * DIMENSIONS
 _LARGEST = 127
@@ -56,8 +57,9 @@ class Vectors:
         if row is None:
             return 0
         at = row * (DIMENSIONS + 1)
-        length, *values = self.content[at : at + DIMENSIONS + 1]
-        return int.from_bytes(array("I", values).tobytes(), sys.byteorder) * length
+        spread = bytearray(DIMENSIONS * _LANE)
+        spread[_LOWEST::_LANE] = self.content[at + 1 : at + DIMENSIONS + 1]
+        return int.from_bytes(spread, sys.byteorder) * self.content[at]
 
     def length(self, term: str) -> int:
         """What a term counts for, from 0 to 255; 0 where it has no vector."""
@@ -131,16 +133,16 @@ def _counted(columns: list[int]) -> list[int]:
     digits = []
     while columns:
         carries = []
-        while len(columns) > 2:
-            one, two, three = columns.pop(), columns.pop(), columns.pop()
-            either = one ^ two
-            columns.append(either ^ three)
-            carries.append(one & two | either & three)
-        if len(columns) == 2:
-            one, two = columns
-            columns = [one ^ two]
-            carries.append(one & two)
-        digits.append(columns[0])
+        others = iter(columns)
+        sum_of_all = next(others)
+        for one, two in zip(others, others, strict=False):
+            either = sum_of_all ^ one
+            carries.append(sum_of_all & one | either & two)
+            sum_of_all = either ^ two
+        if len(columns) % 2 == 0:
+            carries.append(sum_of_all & columns[-1])
+            sum_of_all ^= columns[-1]
+        digits.append(sum_of_all)
         columns = carries
     return digits
 
@@ -171,8 +173,6 @@ def square(small: Sequence[int]) -> int:
 class Direction:
     """Where the vector of a text points: texts that speak of the same thing point the same way."""
 
-    __slots__ = ("_point", "_vector")
-
     def __init__(self, vector: Sequence[float]) -> None:
         length = math.hypot(*vector)
         self._vector = vector
@@ -182,7 +182,7 @@ class Direction:
         """Whether the text has any term that means something."""
         return bool(self._point)
 
-    @property
+    @cached_property
     def code(self) -> int:
         """What the codes of other texts are held against."""
         return code(self._vector)

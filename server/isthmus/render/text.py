@@ -23,7 +23,6 @@ _FORMATTING = re.compile(
 )
 _LINK = re.compile(r"\[([^\[\]]{1,200})\]\((?:[^()\s]|\([^()\s]*\)){1,500}(?:\s+\"[^\"]*\")?\)")
 _MARKS = re.compile(r"\*\*|^\s{0,3}(?:#{1,6}|>)(?=\s)|`{2,}", re.MULTILINE)
-_MARKING = ("**", "#", ">", "``")
 _ENTITIES = {"&quot;": '"', "&#39;": "'", "&apos;": "'", "&lt;": "<", "&gt;": ">", "&nbsp;": " ", "&amp;": "&"}
 _ENTITY = re.compile("|".join(_ENTITIES))
 _SENTENCE = re.compile(r"[.!?。！？](?=\s|$)")  # noqa: RUF001 - the full stops of Chinese and Japanese
@@ -112,7 +111,7 @@ def _unformatted(text: str) -> str:
         text = _LINK.sub(r"\1", text)
     if "&" in text:
         text = _ENTITY.sub(lambda match: _ENTITIES[match.group()], text)
-    if any(sign in text for sign in _MARKING):
+    if "**" in text or "#" in text or ">" in text or "``" in text:
         text = _MARKS.sub("", text)
     return " ".join(visible(text).split()).replace(" .", ".").replace(" ,", ",")
 

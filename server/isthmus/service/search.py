@@ -262,14 +262,15 @@ class _Scope:
 
     def _parts(self, name: str, many: int) -> list[str]:
         """`issues.* 88`, the biggest groups first; the operations' own names where there are few or no groups."""
-        sizes: dict[str, int] = {}
-        for group, members in self._groups(name).items():
-            top = group.partition(".")[0]
-            sizes[top] = sizes.get(top, 0) + len(members)
-        named = next(filter(None, sizes), "")
+        groups = self._groups(name)
+        named = next(filter(None, groups), "")
         if many <= 12 or not named:
             return [_local(operation) for operation in self._of(name)]
-        dotted = any(_local(operation).startswith(f"{named}.") for operation in self._of(name))
+        dotted = "." in _local(groups[named][0])  # or else they are tags
+        sizes: dict[str, int] = {}
+        for group, members in groups.items():
+            top = group.partition(".")[0]
+            sizes[top] = sizes.get(top, 0) + len(members)
         ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
         return [f"{top}{'.*' if dotted else ''} {size}" if top else f"{size:,} in no group" for top, size in ordered]
 
