@@ -1,5 +1,6 @@
 """A document that is opened in pieces says what it said when it was read, and is read as far as is asked for."""
 
+import gc
 import json
 from typing import Any
 
@@ -91,6 +92,15 @@ def test_the_same_piece_is_the_same_object_each_time() -> None:
     assert operations[0].parameters is operations[0].parameters
     assert document.root["components"]["schemas"]["Pet"] is document.root["components"]["schemas"]["Pet"]
     assert operations[1].output == {"$ref": "#/components/schemas/Pet"}
+
+
+def test_pieces_that_were_read_are_kept_from_the_garbage_collector() -> None:
+    names = [f"Pet{number}" for number in range(200)]
+    document = {**DOCUMENT, "components": DOCUMENT["components"] | {"schemas": dict.fromkeys([*names, "Pet"], PET)}}
+    pieces = unpacked(packed(*read(document)), "").document.schemas.root["components"]["schemas"]
+    found = [pieces[name] for name in names]
+    looked_through = set(map(id, gc.get_objects()))
+    assert sum(id(each) in looked_through for each in found) < 64
 
 
 @given(

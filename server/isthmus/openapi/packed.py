@@ -9,6 +9,7 @@ output are read from the pieces that speak of it, when it is first shown or call
 
 from __future__ import annotations
 
+import gc
 import json
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,9 @@ from typing import Any
 from isthmus.model import Dialect, Effect, Operation, Route, SchemaDocument
 from isthmus.openapi.document import OpenApiDocument
 from isthmus.openapi.operations import Compiled, operation_details
+
+_TOGETHER = 64
+"""Pieces of a mapping after which what was read is kept from the garbage collector, as the heads of operations are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,11 @@ class Pieces(Mapping[str, Any]):
             return self._read[name]
         place = self._places[name]
         value = json.loads(self._content[self._ends[place] : self._ends[place + 1]])
-        return self._read.setdefault(name, value)
+        value = self._read.setdefault(name, value)
+        if len(self._read) % _TOGETHER == 0:
+            # They stay, and have no cycles. A look for some in all that was read would stop everybody for 50 ms.
+            gc.freeze()
+        return value
 
     def __contains__(self, name: object) -> bool:
         return name in self._places
