@@ -19,6 +19,7 @@ import anyio
 
 from isthmus.config.model import UpstreamConfig
 from isthmus.service.catalogs import Catalogs
+from isthmus.service.search import search
 from isthmus.stores.catalogs import CatalogFiles
 from isthmus.upstreams.http import HttpUpstream
 from isthmus.upstreams.http_settings import Settings
@@ -47,9 +48,10 @@ async def opened(paths: dict[str, str], folder: Path, queries: list[str]) -> Non
         _tell(operations=len(catalogs.catalog), late_ms=max(late) * 1000, processor_s=time.process_time())
         tasks.cancel_scope.cancel()
     took = []
+    now = catalogs.current
     for query in queries:
         began = time.process_time()
-        catalogs.current.index.search(query, 8)
+        search(now.catalog, now.index, now.snapshots, query)
         took.append((time.process_time() - began) * 1000)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     _tell(

@@ -7,10 +7,8 @@ server is answered, in memory. FastMCP needs an environment of its own: `python 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from isthmus.catalog.catalog import Catalog
 from isthmus.catalog.index import Index
 from isthmus.model import UpstreamSnapshot, UpstreamState
 from isthmus.service.search import search
@@ -18,7 +16,7 @@ from tests.benchmarks.cpu import driven
 from tests.benchmarks.frame import Benchmark, Figure, data_file
 from tests.benchmarks.peers import Engine, interpreter
 from tests.benchmarks.rivals import OURS, Times, compared, deed
-from tests.benchmarks.search import corpus
+from tests.benchmarks.search import corpus, processor_ms, searchable
 
 RANKED, ANSWERED = 60, 5
 """Queries that are ranked, and that are answered: FastMCP takes seconds for each of the latter."""
@@ -32,10 +30,8 @@ def peers() -> Iterator[Figure]:
     driver = [interpreter("fastmcp"), "-m", "tests.benchmarks.drivers.fastmcp_search", str(path), str(asked)]
     queries = [json.loads(line)["query"] for line in asked.read_text().splitlines()]
     operations = corpus(path)
-    catalog, index = Catalog.build(operations), Index.build(operations)
+    catalog, index = searchable(operations), Index.build(operations)
     snapshots = {name: UpstreamSnapshot(name, UpstreamState.READY) for name in catalog.upstreams}
-    for name in catalog.upstreams:
-        catalog.common(name)  # as a server has it ready before it is asked
 
     def ranked(place: int) -> object:
         return index.search(queries[place], 5).hits
@@ -47,18 +43,12 @@ def peers() -> Iterator[Figure]:
         for what, own, kind, count in (("ranking", ranked, "", RANKED), ("answer", answered, "_answer", ANSWERED)):
             times: Times = {OURS: [], **{f"FastMCP's {name}": [] for name in TRANSFORMS}}
             for turn, place in enumerate(range(0, len(queries), len(queries) // count)):
-                mine = _taken(own, place)
+                mine = processor_ms(own, place)
                 theirs = {f"FastMCP's {name}": deed(rival, f"{name}{kind}", place) for name in TRANSFORMS}
                 if turn:  # the first query has FastMCP build its index
                     for name, took in {OURS: mine, **theirs}.items():
                         times[name].append(took)
             yield from compared(f"{what} over {len(operations):,} operations", times)
-
-
-def _taken(work: Callable[[int], object], place: int) -> float:
-    began = time.process_time()
-    work(place)
-    return (time.process_time() - began) * 1000
 
 
 BENCHMARKS = (Benchmark("peers", "search beside FastMCP's search transforms", peers),)
