@@ -24,7 +24,7 @@ from isthmus.stores.catalogs import CatalogFiles
 from isthmus.upstreams.http import HttpUpstream
 from isthmus.upstreams.http_settings import Settings
 
-EVERY = 12
+EVERY = 4
 """One of so many judged queries is searched for."""
 
 _WAITED = 600.0
@@ -49,6 +49,7 @@ async def opened(paths: dict[str, str], folder: Path, queries: list[str]) -> Non
         tasks.cancel_scope.cancel()
     took = []
     now = catalogs.current
+    now.catalog.meant("a/name", now.catalog.upstreams)  # a server has names looked up in a moment, in a thread
     for query in queries:
         began = time.process_time()
         search(now.catalog, now.index, now.snapshots, query)
