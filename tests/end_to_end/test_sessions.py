@@ -83,7 +83,7 @@ async def test_an_unknown_handle_is_told_with_what_to_do(server: Served) -> None
 
 @pytest.mark.parametrize(
     ("code", "timeout", "limit"),
-    [("import asyncio\nawait asyncio.sleep(60)", 1, "wall"), ("while True: pass", 30, "cpu")],
+    [("import asyncio\nawait asyncio.sleep(60)", 2, "wall"), ("while True: pass", 30, "cpu")],
 )
 async def test_after_a_limit_the_next_result_says_what_is_gone(
     server: Served, code: str, timeout: float, limit: str
