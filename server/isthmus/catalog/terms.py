@@ -123,10 +123,20 @@ def _without_derivation(word: str) -> str:
 
 
 ACTIONS = {
-    "~create": _set("create add new make insert post open start register submit generate schedule send"),
-    "~read": _set("get list retrieve fetch show find search read view query describe lookup look see check"),
-    "~update": _set("update edit modify change set patch put replace rename adjust"),
-    "~delete": _set("delete remove cancel destroy drop clear revoke unset"),
+    "~create": _set(
+        "create add new make insert post open start register submit generate schedule send compose provision spawn spin"
+    ),
+    "~read": _set(
+        "get list retrieve fetch show find search read view query describe lookup look see check browse obtain inspect "
+        "examine enumerate locate peek grab"
+    ),
+    "~update": _set(
+        "update edit modify change set patch put replace rename adjust amend alter tweak revise turn toggle reschedule"
+    ),
+    "~delete": _set(
+        "delete remove cancel destroy drop clear revoke unset erase wipe purge discard terminate uninstall nuke ditch "
+        "void rid"
+    ),
 }
 """Verbs that mean the same to an API, under a name that no word can have."""
 
