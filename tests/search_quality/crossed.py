@@ -1,10 +1,13 @@
 """Queries of one API asked of a catalog without it: the right answer is that nothing matches."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from random import Random
 
 from isthmus.catalog.index import Index
+from isthmus.model import Operation
+from tests.search_quality.everyday import TOGETHER, apis_of, operations_of
 from tests.search_quality.judged import Record, operations, read_lines
 
 APIS = ("tmdb", "spotify", "cloudflare", "servicenow", "wapii", "toolalpaca")
@@ -12,6 +15,23 @@ APIS = ("tmdb", "spotify", "cloudflare", "servicenow", "wapii", "toolalpaca")
 
 EACH = 4
 """Catalogs that each query is asked of."""
+
+MIXED = {
+    "docusign": ("platforms", "tools"),
+    "mailchimp": ("tools",),
+    "openai": ("platforms", "tools"),
+    "plaid": ("platforms", "tools"),
+    "spotify": ("platforms", "tools"),
+    "stripe": ("tools",),
+    "tmdb": ("services", "tools"),
+    "toolalpaca": ("platforms", "services", "tools"),
+    "twilio": ("tools",),
+    "zoom": ("tools",),
+}
+"""By an API, groups of others that are searched together and have nothing for what is asked of it."""
+
+FEW = 5
+"""APIs, and operations of each at most, in a small catalog."""
 
 STRANGE = "openapi-mega"
 """The corpus of many APIs, for strange catalogs: to learn from more of them than those that are measured."""
@@ -54,3 +74,38 @@ def strange_pairs(queries: Sequence[Record], names: Sequence[str]) -> Iterator[t
     for query in queries:
         order = sorted(names, key=lambda name: zlib.crc32(f"{query['id']} {name}".encode()))
         yield from ((query, name) for name in order[:EACH])
+
+
+def mixed_pairs(queries: Sequence[Record]) -> Iterator[tuple[Record, str, bool]]:
+    """Each query with groups of APIs that have nothing for it, and whether that is only likely."""
+    for query in queries:
+        own = query.get("api") or (
+            "toolalpaca" if query["corpus"] == "toolalpaca" else query["relevant"][0].partition(":")[0]
+        )
+        if not query["source"].endswith(("@mega", "@mixed")):
+            yield from ((query, group, False) for group in MIXED.get(own, ()))
+            if own not in MIXED and "api" not in query and query["corpus"] not in APIS:
+                yield query, sorted(TOGETHER)[zlib.crc32(query["id"].encode()) % len(TOGETHER)], True
+
+
+def offers(data: Path) -> dict[str, list[Operation]]:
+    """The operations of the everyday APIs, by API; of one that is in several groups, of the first."""
+    found: dict[str, list[Operation]] = {}
+    for group, apis in TOGETHER.items():
+        for api in apis:
+            if api.partition("__")[0] not in found:
+                found[api.partition("__")[0]] = [each for each, _ in operations_of(data, group, api)]
+    return found
+
+
+def small(query: Record, right: Sequence[Operation], offered: Mapping[str, Sequence[Operation]]) -> Iterator[Index]:
+    """A catalog of a few operations of others, that has nothing for a query; and the same with what is right for it.
+
+    Few have so little to offer that everything else about them is the same.
+    """
+    random = Random(f"{query['source']} {query['query']}")
+    names = random.sample(sorted(set(offered) - apis_of(query) - {each.upstream for each in right}), FEW)
+    others = [each for name in names for each in random.sample(offered[name], min(FEW, len(offered[name])))]
+    del others[random.randint(FEW, len(others)) :]
+    yield Index.build(others)
+    yield Index.build([*others, *right])

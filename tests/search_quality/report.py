@@ -17,6 +17,7 @@ from pathlib import Path
 from isthmus.catalog.index import Index
 from isthmus.model import Operation
 from tests.search_quality.crossed import APIS, catalogs, pairs
+from tests.search_quality.everyday import QUERIES, UNSEEN, asked_everyday
 from tests.search_quality.judged import Record, by_source, headline, operations, read_lines
 from tests.search_quality.run import rank
 
@@ -57,6 +58,19 @@ def refusals(queries: Sequence[Record], corpora: Path, answers: Mapping[str, Seq
     print(f"nothing found where nothing is: {sum(found) / len(found):.1%} of {len(found):,} queries")
 
 
+def everyday(data: Path) -> None:
+    """Print the same of everyday queries, and how often nothing is found; and of those that nothing learned from."""
+    print(f"{'source':32} {'n':>5}   R@5  nDCG@10  nothing")
+    for file, title in ((QUERIES, ""), (UNSEEN, "unseen, ")):
+        asked, answers = [], {}
+        for query, index, judged in asked_everyday(data, file):
+            asked.append(query)
+            answers[query["id"]] = [judged[hit.operation.id] for hit in index.search(query["query"], 10).hits]
+        for source, (count, recall, ndcg) in by_source(asked, answers).items():
+            nothing = sum(not answers[query["id"]] for query in asked if query["source"] == source) / count
+            print(f"{title + source:32} {count:5} {recall:.3f}   {ndcg:.3f}   {nothing:.1%}")
+
+
 def costs(queries: Sequence[Record], corpora: Path) -> None:
     """Print the time and memory of the largest corpus's index, and the time of searches in it."""
     listed = [each for _, each in operations(read_lines(corpora / f"{LARGEST}.jsonl.gz"))]
@@ -91,6 +105,8 @@ def main() -> None:
     answers = quality(queries, corpora)
     print()
     refusals(queries, corpora, answers)
+    print()
+    everyday(arguments.data)
     print()
     costs(queries, corpora)
 

@@ -3,9 +3,11 @@
     pip install lightgbm numpy
     python -m tests.search_quality.train --data DATA [--write] [--ablate]
 
-DATA holds `dev/queries.jsonl` and `corpora/`. First every family of sources is left out in turn, and ranked by what was
-learned from the others: these are the honest figures, and they are printed. So is what is lost without each group of
-signals (`--ablate`). Then all of them are learned from, and written (`--write`). The outcome is the same each time.
+DATA holds `dev/queries.jsonl` and `corpora/`; the everyday queries of this folder are of its `specs/` and `mcp/` too.
+First every family of sources is left out in turn, and ranked by what was learned from the others: these are the honest
+figures, and they are printed. So are those with fifths of the queries left out, of everyday queries by their APIs, and
+what is lost without each group of signals (`--ablate`). Then all of them are learned from, and written (`--write`).
+The outcome is the same each time.
 
 What is learned is boosted trees of a few questions (LambdaMART).
 """
@@ -13,22 +15,27 @@ What is learned is boosted trees of a few questions (LambdaMART).
 import argparse
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from isthmus.catalog.index import Index
 from isthmus.catalog.ranking import SIGNALS
+from tests.search_quality.everyday import apart, asked_everyday
 from tests.search_quality.judged import Record, asked, by_source, family, fifth, headline, read_lines
 
 RANKED = {
     "objective": "lambdarank", "lambdarank_truncation_level": 10,
-    "num_leaves": 8, "learning_rate": 0.1, "min_data_in_leaf": 80, "num_iterations": 90,
+    "num_leaves": 8, "learning_rate": 0.1, "min_data_in_leaf": 80, "num_iterations": 200,
     "max_bin": 31, "lambda_l2": 5.0, "feature_fraction": 0.4, "verbose": -1, "seed": 1,
     "deterministic": True, "force_row_wise": True, "num_threads": 1,
 }  # fmt: skip
+EVERYDAY = 2.0
+"""What a source of everyday queries counts for: there are fewer of them, and they are what is asked."""
+
 RANKING = Path(__file__).resolve().parents[2] / "server" / "isthmus" / "catalog" / "ranking.json"
 
 
@@ -46,13 +53,16 @@ class Seen:
         return family(self.query["source"])
 
 
-def see(queries: Sequence[Record], corpora: Path) -> list[Seen]:
-    """Every query, asked of its corpus."""
-    seen = []
-    for query, index, judged in asked(queries, corpora):
+def see(data: Path) -> tuple[list[Seen], list[Seen]]:
+    """Every query of the data sets, asked of its corpus; and every everyday query."""
+    judged = asked(read_lines(data / "dev" / "queries.jsonl"), data / "corpora")
+    return list(_seen(judged)), list(_seen(asked_everyday(data)))
+
+
+def _seen(every: Iterable[tuple[Record, Index, Mapping[str, str]]]) -> Iterator[Seen]:
+    for query, index, judged in every:
         found, rows = index.signals(query["query"])
-        seen.append(Seen(query, [judged[each.id] for each in found], rows))
-    return seen
+        yield Seen(query, [judged[each.id] for each in found], rows)
 
 
 def learn(seen: Sequence[Seen], unused: Collection[str] = ()) -> Any:
@@ -64,7 +74,9 @@ def learn(seen: Sequence[Seen], unused: Collection[str] = ()) -> Any:
     for name in unused:
         rows[:, SIGNALS.index(name)] = 0
     labels = [int(one in each.query["relevant"]) for each in used for one in each.ids]
-    weights = [1 / sizes[each.query["source"]] for each in used for _ in each.ids]
+    weights = [
+        (EVERYDAY if "api" in each.query else 1) / sizes[each.query["source"]] for each in used for _ in each.ids
+    ]
     mean = sum(weights) / len(weights)
     groups, weights = [len(each.ids) for each in used], [each / mean for each in weights]
     return lightgbm.train(RANKED, lightgbm.Dataset(rows, labels, group=groups, weight=weights))
@@ -78,11 +90,13 @@ def ranked(seen: Seen, booster: Any) -> list[str]:
     return [one for _, one in sorted(zip(scores, seen.ids, strict=True), key=lambda pair: -pair[0])]
 
 
-def left_out(seen: Sequence[Seen], fold: Callable[[Seen], str], unused: Collection[str] = ()) -> dict[str, list[str]]:
-    """Every query ranked by what was learned from the folds that it is not in."""
+def left_out(
+    seen: Sequence[Seen], fold: Callable[[Seen], str], others: Sequence[Seen] = (), unused: Collection[str] = ()
+) -> dict[str, list[str]]:
+    """Every query ranked by what was learned from the folds that it is not in, and from the others."""
     answers: dict[str, list[str]] = {}
     for one in sorted({fold(each) for each in seen}):
-        booster = learn([each for each in seen if fold(each) != one], unused)
+        booster = learn([*(each for each in seen if fold(each) != one), *others], unused)
         answers |= {each.query["id"]: ranked(each, booster) for each in seen if fold(each) == one}
     return answers
 
@@ -118,7 +132,7 @@ def groups() -> dict[str, tuple[str, ...]]:
         "depth": "depth", "parameters": "parameters", "upstream": "upstream_", "required": "required_",
         "length": ("name_length", "first_length", "description_length"), "leads": ("leads_", "finds_"),
         "like_leaders": "like_leaders", "relative": "relative", "total": "total", "density": "density",
-        "meaning": ("meaning", "clause"), "clauses": "clause",
+        "meaning": ("meaning", "clause"), "clauses": "clause", "said": "said", "creates": ("creates", "deletes"),
     }  # fmt: skip
     return {kind: tuple(name for name in SIGNALS if name.startswith(prefix)) for kind, prefix in kinds.items()}
 
@@ -130,14 +144,23 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--ablate", action="store_true")
     arguments = parser.parse_args()
-    seen = see(read_lines(arguments.data / "dev" / "queries.jsonl"), arguments.data / "corpora")
-    report("families left out", seen, left_out(seen, lambda each: each.family), whole=True)
-    report("a fifth of the queries left out", seen, left_out(seen, lambda each: fifth(each.query)), whole=True)
+    seen, everyday = see(arguments.data)
+    report("families left out", seen, left_out(seen, lambda each: each.family, everyday), whole=True)
+    report(
+        "a fifth of the queries left out", seen, left_out(seen, lambda each: fifth(each.query), everyday), whole=True
+    )
+    report("everyday, APIs left out", everyday, left_out(everyday, lambda each: apart(each.query), seen), whole=True)
     if arguments.ablate:
         for kind, names in groups().items():
-            report(f"families left out, without {kind}", seen, left_out(seen, lambda each: each.family, names))
+            report(
+                f"families left out, without {kind}", seen, left_out(seen, lambda each: each.family, everyday, names)
+            )
+            answers = left_out(everyday, lambda each: apart(each.query), seen, names)
+            report(f"everyday, APIs left out, without {kind}", everyday, answers)
     if arguments.write:
-        lines = ",\n".join(json.dumps(tree, separators=(",", ":")) for tree in trees(learn(seen), SIGNALS))
+        lines = ",\n".join(
+            json.dumps(tree, separators=(",", ":")) for tree in trees(learn([*seen, *everyday]), SIGNALS)
+        )
         RANKING.write_text(f"[\n{lines}\n]\n")
 
 

@@ -131,9 +131,10 @@ class Index:
         if not near:
             return Found(unmatched=unmatched)
         signals = Signals(question, words, about, near, self._entries, self._rarity)
-        if not self._conviction.convinced(self._evidence(words, about, signals)):
+        rows = list(signals.rows())
+        if not self._conviction.convinced(self._evidence(words, about, signals, rows)):
             return Found(unmatched=unmatched)
-        scores = self._ranker.scores(list(signals.rows()))
+        scores = self._ranker.scores(rows)
         ranked = sorted(zip(scores, near, strict=True), key=lambda pair: (-pair[0], pair[1].place))
         hits = tuple(Hit(self._operations[each.place], math.exp(score / _CONTRAST)) for score, each in ranked[:limit])
         floor = max(candidates, default=0.0) * self._tuning.comparable
@@ -151,7 +152,8 @@ class Index:
         There is none where there is no candidate.
         """
         words, about, candidates, found = self._looked(query)
-        return [self._evidence(words, about, found, groups) for groups in without] if candidates else []
+        rows = list(found.rows())
+        return [self._evidence(words, about, found, rows, groups) for groups in without] if candidates else []
 
     def _looked(self, query: str) -> tuple[list[Word], tuple[Direction, ...], list[Candidate], Signals]:
         question = Question.read(query, self._thesaurus)
@@ -160,9 +162,14 @@ class Index:
         return words, about, candidates, Signals(question, words, about, candidates, self._entries, self._rarity)
 
     def _evidence(
-        self, words: Sequence[Word], about: Sequence[Direction], found: Signals, without: Container[str] = ()
+        self,
+        words: Sequence[Word],
+        about: Sequence[Direction],
+        found: Signals,
+        rows: Sequence[Sequence[float]],
+        without: Container[str] = (),
     ) -> Evidence:
-        return evidence(words, self._vectors.rows, found, self._elsewhere.nearest(about[0], without))
+        return evidence(words, self._vectors.rows, found, rows, self._elsewhere.nearest(about[0], without))
 
     def near(self, word: str, n: int = 3, like: float = 0.75) -> tuple[str, ...]:
         """Words that stand in operations and are written like `word`, the likeliest first; `like` is from 0 to 1."""
@@ -234,7 +241,7 @@ class Index:
 
     def _about(self, question: Question) -> tuple[Direction, ...]:
         """What the query is about, and then what each of its clauses is, if there are several."""
-        weights = [(each.term, 1 if each.filler else 2) for each in question.wanted]
+        weights = [(each.term, 1) for each in question.wanted]
         clauses = question.clauses if len(question.clauses) > 1 else ()
         texts = [weights, *([weights[place] for place in sorted(clause)] for clause in clauses)]
         return tuple(Direction(self._vectors.of(text)) for text in texts)

@@ -34,6 +34,7 @@ _MISSED = (_WEIGHED.index(_NAME), _WEIGHED.index(_PATH), _WEIGHED.index(_LAST))
 _UNHEARD = 0.8  # the part of its rarity that a word counts for which stands nowhere, but is related to words that do
 _LEADERS = 5  # candidates whose terms the others are compared with
 _DEMANDING = 20  # candidates whose needs are looked at
+_VERBS = 3  # verbs of a query that are counted
 _FADING = 6.0  # words after which a word counts 1/e of the first
 
 SIGNALS = (
@@ -51,6 +52,7 @@ SIGNALS = (
     "leads_to", "finds_named", "leads_to_named", "like_leaders",
     "meaning", "meaning_behind", "meaning_place",
     "clauses", "clause_place", "clause_meaning", "clause_behind", "clause_mean",
+    "said", "said_verbs", "said_values", "said_known", "creates", "deletes", "unasked",
 )  # fmt: skip
 """The signals, in the order of a row."""
 
@@ -177,6 +179,7 @@ class Signals:
         self._actions = set(question.actions) or ({"~read"} if question.asks else set())
         self._spoken = {word.number for word in words if word.number is not None}
         self._named = sum((each.wanted.name or each.wanted.value) and not each.known for each in words)
+        self._said = self._sayings()
         self._upstreams = self._by_upstream()
         self._needed = self._needs()
         self._leaders, self._leading = self._center()
@@ -198,6 +201,16 @@ class Signals:
     def heads(self) -> Iterator[list[float]]:
         """How near the head of each candidate is to each word of the query."""
         return (self._agreements[each.place].heads for each in self._candidates)
+
+    def _sayings(self) -> list[float]:
+        """How a query is said, the same for each candidate: three words are judged otherwise than a story."""
+        words, many = self._words, len(self._words) or 1
+        return [
+            math.log1p(len(words)),
+            float(min(len(self._question.actions), _VERBS)),
+            sum(word.wanted.value or word.wanted.name for word in words) / many,
+            sum(word.known for word in words) / many,
+        ]
 
     def _by_number(self) -> dict[int, list[tuple[int, float]]]:
         """The words of the query that each term is close to."""
@@ -269,6 +282,8 @@ class Signals:
             *self._belonging(self._facts[place]),
             *self._leading_to(place, self._facts[place]),
             *self._meaning(candidate),
+            *self._said,
+            *self._effects(self._facts[place].actions),
         ]
 
     def _agreement(self, place: int) -> Agreement:
@@ -337,6 +352,11 @@ class Signals:
             float(facts.depth),
             facts.parameters,
         ]
+
+    def _effects(self, does: frozenset[str]) -> list[float]:
+        """Whether it creates, or deletes; and whether it writes though the query has no verb: it is after a list."""
+        unasked = bool(does) and "~read" not in does and not self._question.actions
+        return [float("~create" in does), float("~delete" in does), float(unasked)]
 
     def _belonging(self, facts: Facts) -> list[float]:
         """Whether its upstream is meant, and its required arguments are spoken of."""

@@ -28,8 +28,7 @@ from isthmus.model import Operation
 
 _ACTIONS = tuple(ACTIONS)
 _DOING = [frozenset(each for bit, each in enumerate(_ACTIONS) if bits >> bit & 1) for bits in range(1 << len(_ACTIONS))]
-_TITLE, _TEXT = int(Field.NAME | Field.FIRST), int(HEAD | Field.DESCRIPTION)
-_ABOUT_MOST, _ABOUT = 6, 3  # what a term counts for there, against one of a parameter's name
+_TITLE, _HEAD = int(Field.NAME | Field.FIRST), int(HEAD)
 _vector_at = Struct(f"{DIMENSIONS}B").unpack_from
 _COUNTS = 8  # numbers of an operation's `facts` that come before its groups of terms
 
@@ -184,6 +183,15 @@ _ARRAYS = tuple(
 """The arrays of a share, in the order in which they are packed, with their types."""
 
 
+def _about(mask: int) -> int:
+    """What a term counts for in what an operation is about, by the fields that it stands in."""
+    if mask & _TITLE:
+        return 12
+    if mask & _HEAD:
+        return 6
+    return 3 if mask & Field.DESCRIPTION else 2 if mask & Field.PARAMETERS else 0
+
+
 def _divides(borders: array[int], parts: int, whole: int) -> bool:
     """Whether these are the borders of so many parts of a whole, in order."""
     ascending = all(map(le, borders, borders[1:]))
@@ -254,7 +262,7 @@ class _Reader:
         """What an operation is about: the sum of its terms' vectors, by the most important field of each."""
         sum_of_lanes = counted = 0
         for number, mask in masks.items():
-            weight = _ABOUT_MOST if mask & _TITLE else _ABOUT if mask & _TEXT else 1 if mask & Field.PARAMETERS else 0
+            weight = _about(mask)
             lanes, counts = self._lanes[number]
             sum_of_lanes += lanes * weight
             counted += counts * weight
