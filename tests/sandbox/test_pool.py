@@ -289,6 +289,18 @@ async def test_a_workspace_that_is_missing_is_an_error(open_pool: OpenPool, tmp_
         assert (await (await pool.open()).run(program("1 + 1"), echo)).value == 2
 
 
+async def test_a_worker_that_does_not_come_to_be_leaves_no_directory(
+    open_pool: OpenPool, start_method: StartMethod, tmp_path: Path
+) -> None:
+    async with open_pool(start_method) as pool:
+        await pool.open()
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await pool.open()
+        assert scope.cancelled_caught
+        assert len(list(tmp_path.glob("isthmus-*/workspace-*"))) == 1
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="there is a zygote on Linux only")
 async def test_a_dead_zygote_costs_its_guests_and_is_replaced(open_pool: OpenPool) -> None:
     async with open_pool("fork") as pool:

@@ -142,8 +142,12 @@ class Pool:
         place = workspace or self._new_workspace()
         try:
             process, channel = await launcher.launch(place, warm=warm, behind=behind)
-        except OSError as error:
-            raise SandboxUnavailable(f"no worker can be started with {place}: {error.strerror}") from None
+        except BaseException as error:
+            if workspace is None:
+                workspaces.remove(place)  # empty: nothing has run there
+            if isinstance(error, OSError):
+                raise SandboxUnavailable(f"no worker can be started with {place}: {error.strerror}") from None
+            raise
         guest = WorkerGuest(process, channel, place, self._settings.limits)
         self._guests = {each for each in self._guests if each.alive}
         self._guests.add(guest)
