@@ -6,6 +6,7 @@ Nothing is called. Where the record ends, whoever asked for the replay decides w
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,8 @@ from isthmus.model import Report
 from isthmus.ports import Guest
 from isthmus_sandbox.frames import decode_outcome, decode_step
 from isthmus_sandbox.protocol import NO_READINGS, Event, Failure, Outcome, Program, Step
+
+_ADDRESS = re.compile(rb"(?<= at 0x)[0-9a-f]{1,16}\b")
 
 Rest = Callable[[Step, bool], Awaitable[Sequence[Event]]]
 """Answers the steps beyond the record. The flag: this step stands in it too, but was never answered."""
@@ -55,7 +58,7 @@ class Replay:
             return await self.rest(step, False)
         turn = self.transcript.turns[self.at]
         self.at += 1
-        if step.text != turn.step:
+        if not _alike(turn.step, step.text):
             raise Diverged(self.at, _difference(turn.step, step.text))
         if turn.events is None:
             return await self.rest(step, True)
@@ -70,7 +73,7 @@ class Replay:
         finished = self.transcript.finished
         if self.at < len(self.transcript.turns):
             raise Diverged(self.at + 1, "the program ended, where it went on before")
-        if finished is not None and finished.text and finished.text != outcome.text:
+        if finished is not None and finished.text and not _alike(finished.text, outcome.text):
             raise Diverged(self.at + 1, f"it ended otherwise: {_difference(finished.text, outcome.text)}")
 
 
@@ -141,6 +144,14 @@ def program_of(transcript: Transcript) -> Program:
     for each in frames:
         clock, wall = clock.then(each.clock), wall.then(each.wall)
     return replace(transcript.began.program, clock=clock, wall=wall)
+
+
+def _alike(before: bytes, now: bytes) -> bool:
+    """Whether two texts are the same but for addresses of objects, as in `<Cursor object at 0x1aad4c8>`.
+
+    Where an object lies depends on what its interpreter did before it had a program.
+    """
+    return before == now or _ADDRESS.sub(b"", before) == _ADDRESS.sub(b"", now)
 
 
 def _difference(before: bytes, now: bytes) -> str:
