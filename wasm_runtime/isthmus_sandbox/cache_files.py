@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,8 +32,9 @@ def sha256_of(path: Path) -> str:
     Raises:
         OSError: it cannot be read.
     """
-    digest, step = hashlib.sha256(), memoryview(bytearray(_STEP))
-    with path.open("rb", buffering=0) as file:
+    digest = hashlib.sha256()
+    # Memory of its own, which goes back at once: the allocator of a thread would keep it for the life of the process.
+    with path.open("rb", buffering=0) as file, mmap.mmap(-1, _STEP) as own, memoryview(own) as step:
         while size := file.readinto(step):
             digest.update(step[:size])
     return digest.hexdigest()
