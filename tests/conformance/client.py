@@ -22,11 +22,12 @@ from isthmus.config.model import OAuth, UpstreamConfig
 from isthmus.credentials.logged_in import LoggedIn
 from isthmus.credentials.oauth import logged_in, renewed
 from isthmus.errors import UpstreamError
-from isthmus.model import Call, Principal, UpstreamSnapshot, UpstreamState
+from isthmus.model import Call, Principal, UpstreamState
 from isthmus.stores.box import Box
 from isthmus.stores.logins import LoginFile
 from isthmus.upstreams.mcp import McpUpstream
 from tests.simulators.authorization import Browser
+from tests.simulators.watch import Watch
 
 LOGINS = 3
 """How often the user logs in, at the most."""
@@ -51,21 +52,13 @@ async def main(url: str) -> None:
 async def refused(url: str, file: LoginFile) -> UpstreamError | None:
     """Connect, list the tools, and call each; what is refused of that."""
     tokens = LoggedIn("it", file, partial(renewed, url), lambda _: None, time.time)
-    upstream, settled = McpUpstream(UpstreamConfig(url=url), "it", tokens=tokens), anyio.Event()
-    snapshots: list[UpstreamSnapshot] = []
-
-    def publish(snapshot: UpstreamSnapshot) -> None:
-        snapshots.append(snapshot)
-        if snapshot.state is not UpstreamState.CONNECTING:
-            settled.set()
-
+    upstream, watch = McpUpstream(UpstreamConfig(url=url), "it", tokens=tokens), Watch()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(upstream.run, publish)
-        with anyio.fail_after(20):
-            await settled.wait()
-        refusal = UpstreamError(snapshots[-1].problem) if snapshots[-1].state is not UpstreamState.READY else None
+        tasks.start_soon(upstream.run, watch)
+        snapshot = await watch.settled(within=20)
+        refusal = UpstreamError(snapshot.problem) if snapshot.state is not UpstreamState.READY else None
         try:
-            for operation in snapshots[-1].operations:
+            for operation in snapshot.operations:
                 await upstream.call(Call(operation, {}, Principal()), None)
         except UpstreamError as error:
             refusal = error

@@ -12,10 +12,11 @@ from typing import Any
 import anyio
 import pytest
 from tests.simulators.openapi_service import OpenApiService
+from tests.simulators.watch import Watch
 
 from isthmus.config.model import UpstreamConfig
 from isthmus.credentials.static import credential_from
-from isthmus.model import Answer, Call, Operation, Principal, UpstreamSnapshot, UpstreamState
+from isthmus.model import Answer, Call, Operation, Principal, UpstreamSnapshot
 from isthmus.openapi.document import OpenApiDocument, read_document
 from isthmus.openapi.operations import Compiled, compile_operations
 from isthmus.upstreams.http import HttpUpstream
@@ -76,19 +77,11 @@ def up(tmp_path: Path) -> Up:
 async def running(config: UpstreamConfig, service: OpenApiService, **settings: Any) -> AsyncIterator[Running]:
     """An upstream that has published that it is ready."""
     upstream = HttpUpstream("api", config, Settings(**settings))
-    published: list[UpstreamSnapshot] = []
-    settled = anyio.Event()
-
-    def publish(snapshot: UpstreamSnapshot) -> None:
-        published.append(snapshot)
-        if snapshot.state is not UpstreamState.CONNECTING:
-            settled.set()
-
+    watch = Watch()
     async with anyio.create_task_group() as group:
-        group.start_soon(upstream.run, publish)
-        with anyio.fail_after(30):
-            await settled.wait()
-        yield Running(upstream, service, published[-1], config.auth)
+        group.start_soon(upstream.run, watch)
+        snapshot = await watch.settled()
+        yield Running(upstream, service, snapshot, config.auth)
         group.cancel_scope.cancel()
 
 

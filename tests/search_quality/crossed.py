@@ -7,7 +7,7 @@ from random import Random
 
 from isthmus.catalog.index import Index
 from isthmus.model import Operation
-from tests.search_quality.everyday import TOGETHER, apis_of, operations_of
+from tests.search_quality.everyday import TOGETHER, apis_of, operations_of, service
 from tests.search_quality.judged import Record, operations, read_lines
 
 APIS = ("tmdb", "spotify", "cloudflare", "servicenow", "wapii", "toolalpaca")
@@ -93,8 +93,8 @@ def offers(data: Path) -> dict[str, list[Operation]]:
     found: dict[str, list[Operation]] = {}
     for group, apis in TOGETHER.items():
         for api in apis:
-            if api.partition("__")[0] not in found:
-                found[api.partition("__")[0]] = [each for each, _ in operations_of(data, group, api)]
+            if service(api) not in found:
+                found[service(api)] = [each for each, _ in operations_of(data, group, api)]
     return found
 
 

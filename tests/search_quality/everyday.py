@@ -79,14 +79,19 @@ def together(data: Path) -> dict[str, Index]:
     }
 
 
+def service(api: str) -> str:
+    """The service of an API, of which there may be several documents: `twilio` of `twilio__api_v2010`."""
+    return api.partition("__")[0]
+
+
 def apart(query: Record) -> str:
     """One of five folds by the API that an everyday query is about: what is learned of one does not help its own."""
-    return str(zlib.crc32(query["api"].partition("__")[0].encode()) % 5)
+    return str(zlib.crc32(service(query["api"]).encode()) % 5)
 
 
 def apis_of(query: Record) -> set[str]:
     """The names, as those of upstreams, of the APIs that have something for a query."""
-    return {each.partition(":")[0].partition("__")[0] for each in query["relevant"]}
+    return {service(each.partition(":")[0]) for each in query["relevant"]}
 
 
 def _asked(
@@ -101,6 +106,7 @@ def _asked(
         yield {**query, "id": f"{source} {query['api']} {place}", "source": source, "relevant": there}, index, judged
 
 
+@cache
 def operations_of(data: Path, group: str, api: str) -> list[Named]:
     """The operations of an API, each with its name in judgements."""
     if group == "tools":
@@ -113,7 +119,7 @@ def operations_of(data: Path, group: str, api: str) -> list[Named]:
             for record, (_, each) in zip(records, operations(records), strict=True)
         ]
     text = gzip.decompress((data / "specs" / f"{api}.json.gz").read_bytes())
-    compiled = compile_operations(read_document(text, api), upstream_name(api.partition("__")[0]))
+    compiled = compile_operations(read_document(text, api), upstream_name(service(api)))
     return [(each, f"{each.route.method.upper()} {each.route.path}") for each in compiled.operations if each.route]
 
 

@@ -26,7 +26,7 @@ from isthmus.catalog.evidence import EVIDENCE, Evidence
 from isthmus.catalog.index import Index
 from isthmus.catalog.ranking import ranker
 from tests.search_quality.crossed import APIS, catalogs, mixed_pairs, offers, pairs, small, strange_pairs, strangers
-from tests.search_quality.everyday import TOGETHER, apart, apis_of, asked_everyday, everyday_queries, together
+from tests.search_quality.everyday import TOGETHER, apart, apis_of, asked_everyday, everyday_queries, service, together
 from tests.search_quality.judged import Record, asked, family, fifth, read_lines
 from tests.search_quality.train import trees
 
@@ -103,7 +103,7 @@ def cases(data: Path) -> Iterator[Case]:
 
 
 def _case(query: Record, index: Index, *apis: str, right: bool = False, strange: bool = False) -> Iterator[Case]:
-    own = {query.get("corpus", ""), *(each.partition("__")[0] for each in apis), *apis_of(query)}
+    own = {query.get("corpus", ""), *map(service, apis), *apis_of(query)}
     found = index.evidence(query["query"], ((), own))
     if found:
         yield Case(query, right, strange, *found)

@@ -17,11 +17,12 @@ from mcp.shared.message import SessionMessage
 
 from isthmus.config.model import UpstreamConfig
 from isthmus.errors import UpstreamUnavailable
-from isthmus.model import Answer, Call, Credential, Principal, UpstreamSnapshot, UpstreamState
+from isthmus.model import Answer, Call, Credential, Principal, UpstreamSnapshot
 from isthmus.upstreams.backoff import Backoff
 from isthmus.upstreams.mcp import McpUpstream, Patience
 from isthmus.upstreams.mcp_wire import Inbox
 from tests.simulators.waiting import SOON
+from tests.simulators.watch import Watch
 
 EAGER = Patience(connect=SOON, probe=SOON, settle=0, grace=1, backoff=Backoff(first=0, ceiling=0))
 """Waits for nothing that is only politeness."""
@@ -170,45 +171,6 @@ class _Channel:
             tasks.start_soon(serve)
             yield arrived, leaving
             tasks.cancel_scope.cancel()
-
-
-class Watch:
-    """What an upstream publishes."""
-
-    def __init__(self) -> None:
-        self.snapshots: list[UpstreamSnapshot] = []
-        self._published = anyio.Event()
-
-    def __call__(self, snapshot: UpstreamSnapshot) -> None:
-        self.snapshots.append(snapshot)
-        self._published.set()
-        self._published = anyio.Event()
-
-    async def until(self, test: Callable[[UpstreamSnapshot], bool]) -> UpstreamSnapshot:
-        """The first snapshot, past or future, that passes the test."""
-        place = 0
-        with anyio.fail_after(SOON):
-            while True:
-                for snapshot in self.snapshots[place:]:
-                    if test(snapshot):
-                        return snapshot
-                place = len(self.snapshots)
-                await self._published.wait()
-
-    async def ready(self, connections: int = 1) -> UpstreamSnapshot:
-        """The first snapshot of a good connection, of so many."""
-        seen = 0
-
-        def test(snapshot: UpstreamSnapshot) -> bool:
-            nonlocal seen
-            seen += snapshot.state is UpstreamState.READY
-            return seen == connections
-
-        return await self.until(test)
-
-    async def failed(self) -> UpstreamSnapshot:
-        """The first snapshot of a failure."""
-        return await self.until(lambda snapshot: snapshot.state is UpstreamState.FAILED)
 
 
 def upstream_of(

@@ -16,7 +16,7 @@ import httpx2
 from isthmus.config.model import UpstreamConfig
 from isthmus.credentials.static import credential_from
 from isthmus.errors import IsthmusError
-from isthmus.model import Call, Operation, Principal, SchemaDocument, UpstreamSnapshot, UpstreamState
+from isthmus.model import Call, Operation, Principal, SchemaDocument
 from isthmus.openapi.swagger import converted
 from isthmus.openapi.tokens import without_tokens
 from isthmus.upstreams.http import HttpUpstream
@@ -26,6 +26,7 @@ from tests.simulators.openapi_inputs import makers_for
 from tests.simulators.openapi_judge import Judge
 from tests.simulators.openapi_service import Recorded
 from tests.simulators.samples import NoSample
+from tests.simulators.watch import Watch
 from tests.stub_conformance.findings import Findings, hold_types, read_stubs
 
 
@@ -60,28 +61,15 @@ async def document_findings(path: Path, count: int | None = None) -> Findings:
     recorder = Recorder()
     upstream = HttpUpstream("up", config, Settings(transport=recorder))
     async with anyio.create_task_group() as tasks:
-        snapshot = await _settled(upstream, tasks)
+        watch = Watch()
+        tasks.start_soon(upstream.run, watch)
+        snapshot = await watch.settled(within=120)
         findings.refused = snapshot.problem
         chosen = sampled(snapshot.operations, count) if count else snapshot.operations
         findings.operations = len(chosen)
         await _examine(findings, root, chosen, upstream, recorder, config)
         tasks.cancel_scope.cancel()
     return findings
-
-
-async def _settled(upstream: HttpUpstream, tasks: Any) -> UpstreamSnapshot:
-    published: list[UpstreamSnapshot] = []
-    settled = anyio.Event()
-
-    def publish(snapshot: UpstreamSnapshot) -> None:
-        published.append(snapshot)
-        if snapshot.state is not UpstreamState.CONNECTING:
-            settled.set()
-
-    tasks.start_soon(upstream.run, publish)
-    with anyio.fail_after(120):
-        await settled.wait()
-    return published[-1]
 
 
 async def _examine(
